@@ -1,0 +1,1 @@
+"""What happens in a round, and nothing about where: importable without Ray, vLLM or DeepSpeed."""

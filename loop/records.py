@@ -1,0 +1,196 @@
+"""The rows that a round reads and writes. One dataclass is one row; `loop.shards` stores lists of them as Parquet.
+
+Axis suffixes: `_T` runs over tokens, `_K` over the responses of a group, `_N` over examples. Token ids are the truth; text is for
+people and judges.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import dataclass
+from typing import Literal
+
+Message = dict[str, str]
+FinishReason = Literal["end", "stop", "length", "abort"]
+Purpose = Literal["train", "baseline", "opponent", "evaluate", "judge"]
+Status = Literal["decided", "undecided", "failed"]
+
+
+def digest_of(*parts: object) -> str:
+    """Sha256 (hex, 32 characters) of the parts as canonical JSON; the one way in which identities are derived."""
+    text = json.dumps(parts, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:32]
+
+
+def seed_of(*parts: object) -> int:
+    """A 63-bit sampling seed derived from the same kind of tuple as an identity."""
+    return int(digest_of("seed", *parts)[:16], 16) >> 1
+
+
+@dataclass(frozen=True, slots=True)
+class PolicyVersion:
+    """One set of the policy's weights: the round and the optimiser step (counted over the run) that made it.
+
+    The digest of its tensors stands in the `policies` table, once it was pushed.
+    """
+
+    round: int
+    step: int
+
+    def __str__(self) -> str:
+        return f"r{self.round}-s{self.step}"
+
+
+@dataclass(frozen=True, slots=True)
+class Prompt:
+    """One prompt of the pool, as read and as tokenised once through the policy's template.
+
+    `messages` is the canonical JSON of the chat turns (a plain text prompt with `template: none` is one turn of role `text`).
+    `prompt_id` is the digest of messages and answer.
+    """
+
+    prompt_id: str
+    messages: str
+    tokens_T: list[int]
+    answer: str | None
+    source: str
+    completion: str | None = None
+    chosen: str | None = None
+    rejected: str | None = None
+    label: bool | None = None
+    teacher: str | None = None
+
+    def turns(self) -> list[Message]:
+        """The chat turns as role and content."""
+        turns: list[Message] = json.loads(self.messages)
+        return turns
+
+
+@dataclass(frozen=True, slots=True)
+class Response:
+    """One sampled answer. `logprobs_T` are the policy's own (temperature 1, untruncated), one float per sampled token, end token included."""
+
+    response_id: str
+    round: int
+    purpose: str
+    policy: str
+    prompt_id: str
+    k: int
+    prompt_tokens_T: list[int]
+    tokens_T: list[int]
+    logprobs_T: list[float]
+    loss_mask_T: list[bool]
+    text: str
+    finish_reason: str
+    seed: int
+    sampling: str
+    tokenizer: str
+
+    @property
+    def truncated(self) -> bool:
+        """Whether the token limit cut the answer: such a response may lose but not win."""
+        return self.finish_reason == "length"
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """One question put to a judge: one response (pointwise) or two in the order shown (pairwise); `sample` numbers repeats."""
+
+    prompt_id: str
+    response_ids: list[str]
+    sample: int = 0
+
+    @property
+    def kind(self) -> Literal["pointwise", "pairwise"]:
+        """Pointwise questions show one response, pairwise ones two."""
+        return "pairwise" if len(self.response_ids) == 2 else "pointwise"
+
+
+@dataclass(frozen=True, slots=True)
+class Judgement:
+    """A judge's reply to one question.
+
+    `value` is a score (pointwise) or the probability that the first response shown is better (pairwise); None unless decided or
+    undecided. A failed judgement never carries a number.
+    """
+
+    judgement_id: str
+    round: int
+    prompt_id: str
+    response_ids: list[str]
+    sample: int
+    raw: str
+    status: str
+    value: float | None
+    judge: str
+    prompt_digest: str
+
+
+@dataclass(frozen=True, slots=True)
+class Example:
+    """A pair that a loss learns from. `strength` is the probability that chosen beats rejected; `margin` the judge's score gap."""
+
+    example_id: str
+    round: int
+    prompt_id: str
+    chosen_id: str
+    rejected_id: str
+    strength: float
+    margin: float
+    weight: float
+
+
+@dataclass(frozen=True, slots=True)
+class AnchorLogProbs:
+    """Log-probs of one response under one frozen policy. `numerics` says where they were computed: `sampler` or `learner`, and the dtype."""
+
+    response_id: str
+    round: int
+    anchor: str
+    policy: str
+    numerics: str
+    logprobs_T: list[float]
+
+
+@dataclass(frozen=True, slots=True)
+class ShardRef:
+    """A handle to one written shard file: what the driver moves instead of rows. `stats` are sums over rows for progress and tables."""
+
+    table: str
+    round: int
+    shard: int
+    path: str
+    rows: int
+    digest: str
+    stats: dict[str, float]
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """A policy version that reached the engines: its manifest (JSON) and the largest log-prob difference that the probe saw."""
+
+    version: str
+    round: int
+    step: int
+    digest: str
+    manifest: str
+    probe_gap: float
+
+
+@dataclass(frozen=True, slots=True)
+class RoundRow:
+    """What a round came to: everything in its summary that does not depend on time or place, as JSON."""
+
+    round: int
+    policy: str
+    summary: str
+
+
+@dataclass(frozen=True, slots=True)
+class Telemetry:
+    """What depends on time or place: seconds of a phase."""
+
+    round: int
+    phase: str
+    seconds: float
