@@ -1,0 +1,118 @@
+"""From overrides to a typed configuration: Hydra composes, and whatever it refuses becomes one sentence."""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections.abc import Sequence
+from pathlib import Path
+from typing import cast
+
+from hydra import compose as hydra_compose
+from hydra import initialize_config_module
+from hydra.core.config_store import ConfigStore
+from hydra.core.global_hydra import GlobalHydra
+from hydra.errors import HydraException
+from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+
+import conf
+from loop.config import RunConfig
+from loop.errors import Refused
+
+CONF = Path(conf.__file__).parent
+GROUPS = tuple(sorted(p.name for p in CONF.iterdir() if p.is_dir() and any(p.glob("*.yaml"))))
+
+
+def register() -> None:
+    """Make the schema and the `asset` resolver (a path inside `conf/`) known to Hydra."""
+    ConfigStore.instance().store(name="schema", node=RunConfig)
+    OmegaConf.register_new_resolver("asset", lambda name: str(CONF / name), replace=True)
+
+
+def typed(composed: DictConfig) -> RunConfig:
+    """The composed configuration as dataclasses. Raises: Refused naming the key that is missing or wrong."""
+    try:
+        return cast(RunConfig, OmegaConf.to_object(composed))
+    except OmegaConfBaseException as error:
+        raise Refused(sentence_of(error)) from error
+
+
+def compose(overrides: Sequence[str]) -> RunConfig:
+    """Compose the configuration from command-line overrides. Raises: Refused with one sentence naming the override."""
+    register()
+    GlobalHydra.instance().clear()
+    refuse_additions(overrides)
+    try:
+        with initialize_config_module(config_module="conf", version_base="1.3"):
+            return typed(hydra_compose("config", overrides=list(overrides)))
+    except (HydraException, OmegaConfBaseException, ValueError) as error:  # Hydra raises bare ValueErrors too
+        raise Refused(sentence_of(error)) from error
+
+
+def refuse_additions(overrides: Sequence[str]) -> None:
+    """Hydra's `+key=value` would add a key that nothing reads. Raises: Refused."""
+    for override in overrides:
+        key = override.split("=", 1)[0]
+        if key.startswith("+") and key.lstrip("+") not in keys():
+            raise Refused(_unknown(f"override {key!r}", key.lstrip("+"), keys(), "no such key"))
+
+
+def sentence_of(error: BaseException) -> str:
+    """One sentence for a composition error, with the nearest names when something is unknown."""
+    causes = [error]
+    while (cause := causes[-1].__cause__ or causes[-1].__context__) is not None:
+        causes.append(cause)
+    for cause in reversed(causes):
+        if isinstance(cause, OmegaConfBaseException) and cause.full_key:
+            return _about_key(cause)
+    text = " ".join(line.strip() for line in str(error).splitlines() if line.strip())
+    if found := re.search(r"Could not find '([\w/]+)/([\w.-]+)'", text):
+        return _unknown(f"{found[1]}={found[2]}", found[2], options(found[1]), f"no such {found[1]}")
+    if found := re.search(r"Could not override '([\w.]+)'", text):
+        return _unknown(f"override {found[1]!r}", found[1], keys(), "no such key")
+    return re.sub(r"\s*See https?://\S+.*", "", text)
+
+
+def _about_key(cause: OmegaConfBaseException) -> str:
+    key = str(cause.full_key)
+    reason = str(cause.msg or cause).splitlines()[0]
+    if "not in" in reason and "Key" in reason:
+        return _unknown(f"override {key!r}", key, keys(), "no such key")
+    if "MissingMandatoryValue" in type(cause).__name__ or "Missing mandatory value" in reason:
+        return f"{key} is not set: give it as {key}=VALUE"
+    return f"{key}: {reason}"
+
+
+def _unknown(what: str, name: str, known: Sequence[str], problem: str) -> str:
+    parent, _, leaf = name.rpartition(".")
+    siblings = [k for k in known if k.rpartition(".")[0] == parent]
+    same_leaf = [k for k in known if k.rpartition(".")[2] == leaf]
+    by_leaf = {k.rpartition(".")[2]: k for k in siblings}
+    near = [by_leaf[n] for n in difflib.get_close_matches(leaf, by_leaf, n=2, cutoff=0.6)]
+    near += same_leaf or difflib.get_close_matches(name, known, n=2, cutoff=0.8)
+    candidates = list(dict.fromkeys(near))[:3]
+    hint = f"; did you mean {' or '.join(candidates)}?" if candidates else ""
+    return f"{what}: {problem}{hint}" + (f" (known: {', '.join(known)})" if len(known) < 30 else "")
+
+
+def options(group: str) -> list[str]:
+    """The names that a group offers."""
+    return sorted(p.stem for p in (CONF / group).glob("*.yaml"))
+
+
+def keys() -> list[str]:
+    """Every dotted key of the configuration, and the names of the groups."""
+    found: list[str] = list(GROUPS)
+
+    def walk(node: object, prefix: str) -> None:
+        if not isinstance(node, DictConfig):
+            return
+        for name in node:
+            dotted = f"{prefix}{name!s}"
+            found.append(dotted)
+            if not OmegaConf.is_missing(node, name):
+                walk(node._get_node(name), dotted + ".")
+
+    walk(OmegaConf.structured(RunConfig), "")
+    return sorted(set(found))

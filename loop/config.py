@@ -1,0 +1,343 @@
+"""The configuration: types and defaults in one place. Hydra composes `conf/` onto these dataclasses, so unknown keys and wrong types are
+refused by composition itself; `loop.validation` refuses what types cannot say.
+
+A field whose metadata holds `identity=False` depends on time, place or taste; it does not enter a run's identity.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import Enum
+from typing import Any
+
+from omegaconf import MISSING
+
+
+def elsewhere(default: Any) -> Any:
+    """A field that changes where or how fast a run happens, never what its data mean."""
+    return field(default=default, metadata={"identity": False})
+
+
+class Template(Enum):
+    """How a prompt becomes tokens."""
+
+    chat = "chat"  # through the model's chat template
+    none = "none"  # as it stands: base models
+
+
+class DType(Enum):
+    """Number format of weights and activations."""
+
+    float32 = "float32"
+    bfloat16 = "bfloat16"
+
+
+class Plan(Enum):
+    """Which questions a group's judge is asked."""
+
+    pointwise = "pointwise"  # every response alone
+    against_baseline = "against_baseline"  # every response against the group's first one, in both orders
+
+
+class Pairing(Enum):
+    """How a judged group becomes examples."""
+
+    best_worst = "best_worst"  # highest score chosen, lowest rejected
+    ranked = "ranked"  # every ordered pair, with the strength that the judge's preferences imply
+
+
+class Link(Enum):
+    """How two strengths against a baseline become the strength of a pair."""
+
+    logit = "logit"  # exact for a Bradley-Terry judge: the baseline cancels
+    linear = "linear"  # strengths enter linearly
+
+
+class Anchor(Enum):
+    """The frozen policy whose log-probs enter the loss."""
+
+    initial = "initial"  # the policy that the run started from
+    previous = "previous"  # the policy that sampled this round's responses
+
+
+class OptimizerState(Enum):
+    """What happens to the optimiser between rounds."""
+
+    carry = "carry"
+    reset = "reset"
+
+
+class Schedule(Enum):
+    """Shape of the learning rate after warm-up."""
+
+    constant = "constant"
+    linear = "linear"
+    cosine = "cosine"
+
+
+class Span(Enum):
+    """What a learning-rate schedule spans."""
+
+    per_round = "per_round"
+    whole_run = "whole_run"
+
+
+class JudgeKind(Enum):
+    """Which judge answers."""
+
+    verifier = "verifier"  # compares with the prompt's reference answer
+    self = "self"  # the policy itself, by the probability of a verdict token
+
+
+class TrackerKind(Enum):
+    """Where metrics go besides the ledger and the summary."""
+
+    none = "none"
+    wandb = "wandb"
+
+
+@dataclass
+class ModelConfig:
+    """The policy to improve."""
+
+    name: str = MISSING
+    # a short name for tables and run names
+    path: str = MISSING
+    # a Hugging Face causal language model: a folder, or a name on a hub
+    revision: str | None = None
+    # commit or tag on the hub
+    dtype: DType = DType.float32
+    # number format of the learner's forward pass and of the engines
+
+
+@dataclass
+class PromptSource:
+    """One file (JSON Lines or Parquet) or one data set on a Hugging Face hub."""
+
+    path: str = MISSING
+    # `FILE.jsonl`, `FILE.parquet`, or `hf://OWNER/NAME` (with `split`)
+    weight: float = 1.0
+    # share of each round's prompts, relative to the other sources
+    split: str = "train"
+    # split of a hub data set
+
+
+@dataclass
+class PromptsConfig:
+    """Where prompts come from and how they become tokens."""
+
+    name: str = MISSING
+    sources: list[PromptSource] = field(default_factory=list)
+    # the pool that rounds draw from
+    held_out: list[PromptSource] = field(default_factory=list)
+    # prompts of evaluation; when empty, `held_out_size` prompts are set aside from the pool by the digest of their id
+    held_out_size: int = 256
+    per_round: int = 256
+    # prompts drawn for one round
+    template: Template = Template.chat
+    system: str | None = None
+    # a system message for prompts that bring none
+
+
+@dataclass
+class PairingConfig:
+    """How a judged group becomes examples."""
+
+    name: Pairing = MISSING
+    link: Link = Link.logit
+    # ranked pairing only
+    min_strength: float = 0.5
+    # ranked pairing only: pairs with a strength at or below this are dropped
+
+
+@dataclass
+class LossConfig:
+    """The loss of an example."""
+
+    name: str = MISSING
+    # a row of `loop.losses`
+    beta: float = 0.1
+    # multiplies the log-ratio margin
+    nll: float = 0.0
+    # weight of the negative log-likelihood of the chosen answer, mean over its tokens
+
+
+@dataclass
+class AlgorithmConfig:
+    """A recipe: one published method."""
+
+    name: str = MISSING
+    k: int = 8
+    # responses sampled per prompt
+    plan: Plan = MISSING
+    pairing: PairingConfig = field(default_factory=PairingConfig)
+    loss: LossConfig = field(default_factory=LossConfig)
+    anchor: Anchor = Anchor.previous
+    optimizer: OptimizerState = OptimizerState.carry
+    lr_schedule: Span = Span.whole_run
+    truncated_may_win: bool = False
+    # whether a response cut at the token limit may be the chosen one
+    requires: list[str] = field(default_factory=list)
+    # prompt columns without which the recipe makes no sense
+
+
+@dataclass
+class JudgeConfig:
+    """Who compares the responses."""
+
+    name: str = MISSING
+    kind: JudgeKind = MISSING
+    replicas: int = elsewhere(1)
+    normalise: bool = False
+    # verifier: compare after lower-casing and collapsing white space, instead of exactly
+    template: str | None = None
+    # self: file with `{instruction}`, `{answer_a}`, `{answer_b}`
+    labels: list[str] = field(default_factory=lambda: ["A", "B"])
+    # self: verdict tokens for "the first shown is better" and "the second shown is better"
+    max_failed: float = 0.2
+    # the run stops when a larger share of a round's judgements failed
+
+
+@dataclass
+class RolloutConfig:
+    """Sampling and the engines that do it."""
+
+    temperature: float = 1.0
+    top_p: float = 1.0
+    top_k: int = 0
+    # 0: no limit
+    min_tokens: int = 0
+    max_tokens: int = 256
+    # a longer answer is cut and counted as truncated
+    stop: list[str] = field(default_factory=list)
+    # stop strings, besides the end tokens of the model's generation configuration
+    max_context: int = 2048
+    # tokens of prompt and answer together; longer prompts are left out and counted
+    shard_prompts: int = elsewhere(64)
+    # prompts in one request to an engine
+    replicas: int = elsewhere(1)
+    # engines
+    max_concurrent: int = elsewhere(256)
+    # sequences that an engine advances together
+    kv_cache_gb: float = elsewhere(1.0)
+    # memory for keys and values (CPU engines)
+    gpu_memory: float = elsewhere(0.85)
+    # share of the device's memory that an engine takes (GPU engines)
+    prefix_caching: bool = elsewhere(True)
+    eager: bool = elsewhere(True)
+    # without graph capture and compilation
+    start_timeout_s: float = elsewhere(600.0)
+    call_timeout_s: float = elsewhere(1800.0)
+
+
+@dataclass
+class LearnerConfig:
+    """DeepSpeed ranks and the optimiser."""
+
+    ranks: int = elsewhere(2)
+    zero_stage: int = 2
+    lr: float = 5.0e-7
+    betas: list[float] = field(default_factory=lambda: [0.9, 0.999])
+    eps: float = 1.0e-8
+    weight_decay: float = 0.0
+    schedule: Schedule = Schedule.cosine
+    warmup: float = 0.03
+    # share of the schedule's steps
+    epochs: int = 1
+    batch_examples: int = 64
+    # examples in one optimiser step, over all ranks and micro-batches
+    micro_batch_tokens: int = elsewhere(8192)
+    # padded tokens that one rank passes through the model together
+    max_grad_norm: float = 1.0
+    logprob_chunk: int = elsewhere(4096)
+    # positions whose logits exist at the same time
+    max_bad_steps: int = 5
+    # steps in a row skipped for a loss or gradient that is not finite, before the run stops
+    start_timeout_s: float = elsewhere(600.0)
+    collective_timeout_s: float = elsewhere(600.0)
+    call_timeout_s: float = elsewhere(7200.0)
+
+
+@dataclass
+class PushConfig:
+    """How new weights reach the engines."""
+
+    max_store_gb: float = elsewhere(8.0)
+    # larger models are refused by the object-store transport
+    probe_texts: int = elsewhere(8)
+    # fixed texts on which learner and engines must agree after a push
+    tolerance: float = elsewhere(1.0e-3)
+    # largest difference of a token's log-prob in float32; otherwise three times the gap measured at the start, if that is more
+
+
+@dataclass
+class EvaluateConfig:
+    """Held-out evaluation."""
+
+    every: int = 1
+    # rounds
+    samples: int = 1
+    # answers per held-out prompt, at the rollout temperature
+    gate_share: float = 0.5
+    # held-out prompts set aside for the gate; reported figures come from the others
+
+
+@dataclass
+class ExportConfig:
+    """Hugging Face checkpoints."""
+
+    every: int = elsewhere(1)
+    # rounds; the last round is always exported
+
+
+@dataclass
+class ClusterConfig:
+    """Where Ray runs and how cores are shared."""
+
+    name: str = elsewhere("local")
+    address: str | None = elsewhere(None)
+    # of a running Ray cluster; none starts one on this machine
+    cpus: int | None = elsewhere(None)
+    # cores to use; none: all of this machine
+    gpus_per_rollout: float = elsewhere(0.0)
+    gpus_per_learner: float = elsewhere(0.0)
+    threads: int | None = elsewhere(None)
+    # of each actor; none: its share of the cores among the actors of its phase
+    object_store_gb: float = elsewhere(0.5)
+
+
+@dataclass
+class TrackerConfig:
+    """Experiment tracking."""
+
+    kind: TrackerKind = elsewhere(TrackerKind.none)
+    project: str = elsewhere("ratchet")
+    entity: str | None = elsewhere(None)
+    examples: int = elsewhere(32)
+    # rows of the table of examples logged each round
+
+
+@dataclass
+class RunConfig:
+    """One run of the loop."""
+
+    experiment: str = "run"
+    rounds: int = 3
+    seed: int = 0
+    model: ModelConfig = field(default_factory=ModelConfig)
+    prompts: PromptsConfig = field(default_factory=PromptsConfig)
+    algorithm: AlgorithmConfig = field(default_factory=AlgorithmConfig)
+    judge: JudgeConfig = field(default_factory=JudgeConfig)
+    rollout: RolloutConfig = field(default_factory=RolloutConfig)
+    learner: LearnerConfig = field(default_factory=LearnerConfig)
+    push: PushConfig = field(default_factory=PushConfig)
+    evaluate: EvaluateConfig = field(default_factory=EvaluateConfig)
+    export: ExportConfig = field(default_factory=ExportConfig)
+    cluster: ClusterConfig = field(default_factory=ClusterConfig)
+    tracker: TrackerConfig = field(default_factory=TrackerConfig)
+    runs: str = elsewhere("runs")
+    # folder in which run folders lie
+    folder: str | None = elsewhere(None)
+    # of this run; none: `RUNS/EXPERIMENT-ALGORITHM-JUDGE-IDENTITY`
+    fresh: bool = elsewhere(False)
+    # start another run beside one of the same identity

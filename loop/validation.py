@@ -1,0 +1,159 @@
+"""What types cannot say: combinations and ranges that make no sense are refused while composing, with a sentence that names them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from loop.config import JudgeKind, Pairing, Plan, RunConfig
+from loop.errors import Refused
+from loop.judges.judge import CAPABILITIES
+from loop.judges.verdict_token import check_template
+from loop.losses import named_loss
+
+AT_LEAST: dict[str, float] = {
+    "rounds": 1,
+    "algorithm.k": 2,
+    "prompts.per_round": 1,
+    "prompts.held_out_size": 2,
+    "rollout.max_tokens": 1,
+    "rollout.min_tokens": 0,
+    "rollout.top_k": 0,
+    "rollout.replicas": 1,
+    "rollout.shard_prompts": 1,
+    "rollout.max_concurrent": 1,
+    "judge.replicas": 1,
+    "learner.ranks": 1,
+    "learner.epochs": 1,
+    "learner.batch_examples": 1,
+    "learner.micro_batch_tokens": 1,
+    "learner.logprob_chunk": 1,
+    "learner.max_bad_steps": 1,
+    "learner.max_grad_norm": 0,
+    "learner.weight_decay": 0,
+    "algorithm.loss.nll": 0,
+    "push.probe_texts": 1,
+    "evaluate.every": 1,
+    "evaluate.samples": 1,
+    "export.every": 1,
+}
+ABOVE_ZERO = (
+    "algorithm.loss.beta",
+    "rollout.temperature",
+    "learner.lr",
+    "learner.eps",
+    "push.tolerance",
+    "rollout.call_timeout_s",
+    "rollout.start_timeout_s",
+    "learner.call_timeout_s",
+    "learner.start_timeout_s",
+    "learner.collective_timeout_s",
+)
+SHARES = (
+    "rollout.top_p",
+    "learner.warmup",
+    "judge.max_failed",
+    "evaluate.gate_share",
+    "algorithm.pairing.min_strength",
+)
+
+
+def validate(config: RunConfig) -> RunConfig:
+    """The configuration itself. Raises: Refused with the first problem found."""
+    for problem in problems(config):
+        raise Refused(problem)
+    return config
+
+
+def problems(config: RunConfig) -> Iterator[str]:
+    """Every problem of a configuration, one sentence each."""
+    yield from _ranges(config)
+    yield from _recipe_and_judge(config)
+    yield from _recipe(config)
+    yield from _sampling(config)
+    yield from _places(config)
+
+
+def required_columns(config: RunConfig) -> list[str]:
+    """The prompt columns that recipe and judge cannot do without."""
+    needs = list(config.algorithm.requires)
+    if CAPABILITIES[config.judge.kind].needs_reference_answer:
+        needs.append("answer")
+    return sorted(set(needs))
+
+
+def value_of(config: object, key: str) -> float:
+    """The value under a dotted key."""
+    for name in key.split("."):
+        config = getattr(config, name)
+    assert isinstance(config, int | float)
+    return config
+
+
+def _ranges(config: RunConfig) -> Iterator[str]:
+    for key, least in AT_LEAST.items():
+        if value_of(config, key) < least:
+            yield f"{key}={value_of(config, key)}: must be at least {least:g}"
+    for key in ABOVE_ZERO:
+        if value_of(config, key) <= 0:
+            yield f"{key}={value_of(config, key)}: must be above 0"
+    for key in SHARES:
+        if not 0 <= value_of(config, key) <= 1:
+            yield f"{key}={value_of(config, key)}: must lie between 0 and 1"
+    if config.learner.zero_stage not in (0, 1, 2, 3):
+        yield f"learner.zero_stage={config.learner.zero_stage}: DeepSpeed has stages 0, 1, 2 and 3"
+    if len(config.learner.betas) != 2 or not all(0 <= b < 1 for b in config.learner.betas):
+        yield f"learner.betas={config.learner.betas}: must be two numbers in [0, 1)"
+
+
+def _recipe_and_judge(config: RunConfig) -> Iterator[str]:
+    recipe, judge = config.algorithm, config.judge
+    can = CAPABILITIES[judge.kind]
+    names = f"algorithm={recipe.name} with judge={judge.name}"
+    if recipe.plan is Plan.pointwise and not can.pointwise:
+        yield f"{names}: the recipe asks for a score of each response, and this judge only compares two"
+    if recipe.plan is Plan.against_baseline and not can.pairwise:
+        yield f"{names}: the recipe compares two responses, and this judge only scores one at a time"
+    if judge.kind is JudgeKind.self and len(set(judge.labels)) != 2:
+        yield f"judge.labels={judge.labels}: must be two different verdict tokens"
+
+
+def _recipe(config: RunConfig) -> Iterator[str]:
+    recipe = config.algorithm
+    scored = recipe.plan is Plan.pointwise
+    if recipe.pairing.name is Pairing.best_worst and not scored:
+        yield f"algorithm={recipe.name}: pairing best_worst needs scores, and plan {recipe.plan.value} gives preferences"
+    if recipe.pairing.name is Pairing.ranked and scored:
+        yield f"algorithm={recipe.name}: pairing ranked needs preferences, and plan {recipe.plan.value} gives scores"
+    try:
+        named_loss(recipe.loss.name, recipe.loss.beta, recipe.loss.nll)
+    except Refused as refused:
+        yield f"algorithm.loss.name={recipe.loss.name}: {refused}"
+
+
+def _sampling(config: RunConfig) -> Iterator[str]:
+    rollout = config.rollout
+    if rollout.max_tokens >= rollout.max_context:
+        yield (
+            f"rollout.max_tokens={rollout.max_tokens} leaves no room for a prompt in "
+            f"rollout.max_context={rollout.max_context}"
+        )
+    if rollout.min_tokens > rollout.max_tokens:
+        yield f"rollout.min_tokens={rollout.min_tokens} is above rollout.max_tokens={rollout.max_tokens}"
+    if rollout.top_p == 0:
+        yield "rollout.top_p=0.0: must be above 0"
+
+
+def _places(config: RunConfig) -> Iterator[str]:
+    if not config.prompts.sources:
+        yield "prompts.sources is empty: name a file, as in 'prompts.sources=[{path: prompts.jsonl}]'"
+    for source in [*config.prompts.sources, *config.prompts.held_out]:
+        if source.weight <= 0:
+            yield f"prompts.sources: weight {source.weight} of {source.path} must be above 0"
+    if config.judge.kind is JudgeKind.self:
+        if config.judge.template is None:
+            yield f"judge={config.judge.name}: judge.template is not set"
+        elif not Path(config.judge.template).is_file():
+            yield f"judge.template={config.judge.template}: no such file"
+        else:
+            check_template(Path(config.judge.template).read_text(), config.judge.template)

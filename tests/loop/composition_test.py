@@ -1,0 +1,101 @@
+from __future__ import annotations
+
+from itertools import product
+from pathlib import Path
+
+import pytest
+
+from loop.composition import CONF, compose, options
+from loop.config import RunConfig
+from loop.errors import Refused
+from loop.judges.judge import CAPABILITIES
+from loop.validation import problems, validate
+
+DEMO = "experiment=demo"
+
+
+def refusal(*overrides: str) -> str:
+    with pytest.raises(Refused) as refused:
+        validate(compose(overrides))
+    sentence = str(refused.value)
+    assert "\n" not in sentence
+    return sentence
+
+
+def test_the_demo_composes() -> None:
+    config = validate(compose([DEMO, "rounds=7"]))
+    assert isinstance(config, RunConfig)
+    assert (config.rounds, config.model.name, config.judge.name) == (7, "tiny", "verifier")
+
+
+@pytest.mark.parametrize("experiment", options("experiment"))
+def test_every_experiment_is_accepted(experiment: str) -> None:
+    assert validate(compose([f"experiment={experiment}"])).experiment == experiment
+
+
+@pytest.mark.parametrize(
+    ("override", "said"),
+    [
+        ("learner.lrr=1", "learner.lr?"),
+        ("algorithm.kk=3", "algorithm.k"),
+        ("expriment=demo", "experiment"),
+        ("+foo=1", "+foo"),
+        ("algorithm=osb", "osp"),
+        ("judge=nobody", "known: self, verifier"),
+        ("experiment=nope", "experiment=nope"),
+        ("learner.lr=abc", "learner.lr"),
+        ("model.dtype=fp16", "float32, bfloat16"),
+        ("rollout.temperature=null", "rollout.temperature"),
+        ("prompts.sources=[{pth: a.jsonl}]", "pth"),
+        ("rounds", "rounds"),
+        ("rounds=0", "rounds=0"),
+        ("algorithm.k=1", "algorithm.k=1"),
+        ("algorithm.loss.name=dqo", "dpo"),
+        ("learner.zero_stage=4", "zero_stage"),
+        ("rollout.max_tokens=256", "rollout.max_context=256"),
+        ("rollout.top_p=1.5", "rollout.top_p"),
+        ("prompts.sources=[]", "prompts.sources"),
+        ("algorithm.pairing.name=ranked", "ranked"),
+    ],
+)
+def test_a_bad_override_is_refused_by_name(override: str, said: str) -> None:
+    assert said in refusal(DEMO, override)
+
+
+def test_what_is_missing_is_named() -> None:
+    assert "model.path" in refusal()
+
+
+@pytest.mark.parametrize(("algorithm", "judge"), product(options("algorithm"), options("judge")))
+def test_every_pair_of_algorithm_and_judge_is_accepted_or_refused_by_both_names(algorithm: str, judge: str) -> None:
+    config = compose([DEMO, f"algorithm={algorithm}", f"judge={judge}"])
+    found = list(problems(config))
+    can = CAPABILITIES[config.judge.kind]
+    fits = can.pointwise if config.algorithm.plan.value == "pointwise" else can.pairwise
+    if fits:
+        assert found == []
+    else:
+        assert len(found) == 1
+        assert f"algorithm={algorithm}" in found[0] and f"judge={judge}" in found[0]
+
+
+def test_every_file_of_the_control_panel_composes() -> None:
+    composed = 0
+    for file in sorted(CONF.glob("*/*.yaml")):
+        config = compose([DEMO, f"{file.parent.name}={file.stem}", "model.path=x"])
+        assert isinstance(config, RunConfig)
+        composed += 1
+    assert composed >= 12
+
+
+def test_names_in_recipes_are_those_of_their_files() -> None:
+    for group in ("algorithm", "judge", "experiment"):
+        for name in options(group):
+            config = compose([DEMO, f"{group}={name}"] if group != "experiment" else [f"{group}={name}"])
+            held = getattr(config, group)
+            assert (held if isinstance(held, str) else held.name) == name
+
+
+def test_a_missing_judge_template_is_refused(tmp_path: Path) -> None:
+    said = refusal("experiment=osp_smoke", f"judge.template={tmp_path}/none.txt")
+    assert "judge.template" in said and "none.txt" in said
