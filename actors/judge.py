@@ -1,0 +1,74 @@
+"""The judge actor: turns shards of responses into shards of judgements."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import cache
+
+from loop.config import Plan
+from loop.judges.judge import Asked, Judge, Reply
+from loop.judging import groups_of, questions
+from loop.records import Judgement, Prompt, Question, Response, ShardRef, digest_of
+from loop.shards import read_shard, write_shard
+
+
+class JudgeActor:
+    """One judge replica, with the judge of evaluation beside the one that training asks."""
+
+    def __init__(self, store: str, prompts_path: str, plan: Plan, judge: Judge, evaluation: Judge) -> None:
+        self.store = store
+        self.prompts_path = prompts_path
+        self.plan = plan
+        self.training_judge = judge
+        self.evaluation_judge = evaluation
+
+    def judge(self, responses: ShardRef, evaluation: bool) -> ShardRef:
+        """Ask every question of the shard's groups. Statistics: failed, undecided, value (sum over decided judgements)."""
+        rows = read_shard(responses, Response)
+        judge, plan = (self.evaluation_judge, Plan.pointwise) if evaluation else (self.training_judge, self.plan)
+        asked = self._asked(rows, plan)
+        policy = rows[0].policy
+        replies, version = judge.answer(asked, policy), judge.version(policy)
+        judgements = [_row(responses.round, a, r, version) for a, r in zip(asked, replies, strict=True)]
+        table = "evaluation_judgements" if evaluation else "judgements"
+        return write_shard(
+            self.store, table, responses.round, responses.shard, judgements, Judgement, _statistics(judgements)
+        )
+
+    def _asked(self, rows: Sequence[Response], plan: Plan) -> list[Asked]:
+        prompts = _prompts(self.prompts_path)
+        texts = {r.response_id: r.text for r in rows}
+        return [
+            Asked(q, prompts[q.prompt_id].turns(), tuple(texts[i] for i in q.response_ids), prompts[q.prompt_id].answer)
+            for group in groups_of(rows)
+            for q in questions(plan, group)
+        ]
+
+
+@cache
+def _prompts(path: str) -> dict[str, Prompt]:
+    return {p.prompt_id: p for p in read_shard(path, Prompt)}
+
+
+def _row(round: int, asked: Asked, reply: Reply, version: str) -> Judgement:
+    question: Question = asked.question
+    return Judgement(
+        judgement_id=digest_of("judgement", round, version, question.response_ids, question.sample),
+        round=round,
+        prompt_id=question.prompt_id,
+        response_ids=question.response_ids,
+        sample=question.sample,
+        raw=reply.raw,
+        status=reply.status,
+        value=reply.value,
+        judge=version,
+        prompt_digest=digest_of("asked", asked.conversation, asked.texts, asked.answer),
+    )
+
+
+def _statistics(judgements: Sequence[Judgement]) -> dict[str, float]:
+    return {
+        "failed": sum(j.status == "failed" for j in judgements),
+        "undecided": sum(j.status == "undecided" for j in judgements),
+        "value": sum(j.value for j in judgements if j.status == "decided" and j.value is not None),
+    }
