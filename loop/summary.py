@@ -1,0 +1,145 @@
+"""What a round and a run came to, as numbers: the rows that are shown, tracked and kept in `summary.json`."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import math
+import os
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from loop.errors import Refused
+
+SCHEMA_VERSION = 1
+FILE_NAME = "summary.json"
+
+Z_95 = 1.959963984540054  # 97.5 % quantile of the standard normal distribution
+
+
+def wilson(successes: int, n: int) -> tuple[float, float]:
+    """95 % interval (low, high) of a share of successes among n independent answers.
+
+    Wilson (1927), score interval: centre (p + z^2/2n) / (1 + z^2/n),
+    half width z sqrt(p(1-p)/n + z^2/4n^2) / (1 + z^2/n).
+    ValueError if n is not positive or successes lies outside [0, n].
+    """
+    if n <= 0 or not 0 <= successes <= n:
+        raise ValueError(f"{successes} successes among {n} answers have no interval.")
+    share, shrink = successes / n, 1.0 + Z_95**2 / n
+    centre = (share + Z_95**2 / (2 * n)) / shrink
+    half = Z_95 * math.sqrt(share * (1.0 - share) / n + Z_95**2 / (4 * n**2)) / shrink
+    return max(0.0, centre - half), min(1.0, centre + half)
+
+
+@dataclass(frozen=True, slots=True)
+class RoundSummary:
+    """One round. Round 0 is the initial policy before any training: a gold score, and nothing learnt.
+
+    None means "not measured". Every number is finite; ValueError names the field of one that is not.
+    """
+
+    round: int
+    policy: str  # label of the version that the round ended with
+    gold_score: float | None = None  # mean on the test split, 0 to 1
+    gold_low: float | None = None  # 95 % Wilson interval of the gold score
+    gold_high: float | None = None
+    prompts: int = 0
+    responses: int = 0
+    examples: int = 0  # pairs
+    ties: int = 0  # groups without an example because their scores were equal
+    failed_judgements: int = 0
+    judgements: int = 0
+    truncated: int = 0  # responses cut at the token limit
+    response_tokens_mean: float | None = None
+    loss: float | None = None
+    margin: float | None = None
+    accuracy: float | None = None  # share of examples whose chosen side the policy prefers, 0 to 1
+    grad_norm: float | None = None
+    kl: float | None = None  # nats per response, to the initial policy, on test answers
+    steps: int = 0  # optimiser steps made
+    skipped_steps: int = 0  # for a loss or gradient that was not finite
+    push_gap: float | None = None  # largest log-prob difference of learner and engines on the probe texts
+    notes: list[str] = field(default_factory=list)  # sentences for a person
+    seconds: dict[str, float] = field(default_factory=dict)  # by phase; phases overlap, `round` is wall time
+    checkpoint: str | None = None  # folder of the exported policy
+
+    def __post_init__(self) -> None:
+        numbers = {name: getattr(self, name) for name in self.__slots__} | self.seconds
+        for name, value in numbers.items():
+            if isinstance(value, float) and not math.isfinite(value):
+                raise ValueError(f"{name} of round {self.round} is not finite: {value}")
+
+    def to_json(self) -> dict[str, Any]:
+        """A dictionary of JSON values, field by field."""
+        return dataclasses.asdict(self)
+
+    @classmethod
+    def from_json(cls, values: dict[str, Any]) -> RoundSummary:
+        """The inverse of `to_json`. TypeError for an unknown field."""
+        return cls(**values)
+
+
+@dataclass(frozen=True, slots=True)
+class RunSummary:
+    """A run, finished or not. `initial` is round 0, `rounds` the trained ones in order."""
+
+    run: str
+    identity: str
+    experiment: str
+    algorithm: str
+    judge: str
+    model: str
+    seed: int
+    finished: bool
+    initial: RoundSummary
+    rounds: list[RoundSummary]
+    seconds_total: float
+    stopped_because: str | None = None
+    seconds_to_first_token: float | None = None
+    peak_memory_gib: float | None = None  # proportional set size, summed over the run's processes
+    versions: dict[str, str] = field(default_factory=dict)  # of the main libraries
+    prompts: dict[str, int] = field(default_factory=dict)  # counts of the pool, by name
+    schema_version: int = SCHEMA_VERSION
+
+    @property
+    def last(self) -> RoundSummary:
+        """The newest round, the initial one if none was trained."""
+        return self.rounds[-1] if self.rounds else self.initial
+
+    def to_json(self) -> dict[str, Any]:
+        """A dictionary of JSON values; rounds become dictionaries of their own."""
+        return dataclasses.asdict(self)
+
+    @classmethod
+    def from_json(cls, values: dict[str, Any]) -> RunSummary:
+        """The inverse of `to_json`. Refused for another schema version, TypeError for an unknown field."""
+        if values.get("schema_version") != SCHEMA_VERSION:
+            found = values.get("schema_version")
+            raise Refused(f"The summary has schema version {found}; this program reads version {SCHEMA_VERSION}.")
+        initial = RoundSummary.from_json(values["initial"])
+        rounds = [RoundSummary.from_json(row) for row in values["rounds"]]
+        return cls(**{**values, "initial": initial, "rounds": rounds})
+
+
+def write_summary(folder: str | Path, summary: RunSummary) -> Path:
+    """Write `summary.json` into the folder: a reader sees the old file or the new, never a part. Returns its path."""
+    path = Path(folder) / FILE_NAME
+    temporary = path.with_suffix(f".{os.getpid()}.tmp")
+    with open(temporary, "w", encoding="utf-8") as handle:
+        json.dump(summary.to_json(), handle, indent=2, ensure_ascii=False, allow_nan=False)
+        handle.write("\n")
+        handle.flush()
+        os.fsync(handle.fileno())
+    os.replace(temporary, path)
+    return path
+
+
+def read_summary(folder: str | Path) -> RunSummary:
+    """Read the `summary.json` of a run's folder. Refused if there is none or it is of another schema."""
+    path = Path(folder) / FILE_NAME
+    if not path.is_file():
+        raise Refused(f"{path} does not exist: {folder} is not the folder of a run that got as far as a summary.")
+    values: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    return RunSummary.from_json(values)

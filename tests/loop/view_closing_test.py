@@ -1,0 +1,37 @@
+"""The final summary: the change, honestly, and the places."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+from loop.view.closing import closing
+from loop.view.text import plain
+from tests.loop.view_rounds import FIRST, RUN, SECOND
+
+
+def test_the_closing_tells_the_change_and_the_places() -> None:
+    text = "\n".join(plain(line) for line in closing(RUN, Path("/runs/demo"), 100))
+    assert "demo-dpo-verifier-12345678  finished: 1 round in 2 min 41 s" in text
+    assert "40.0% (33.5 to 46.9)  ->  65.0% (58.2 to 71.3)  +25.0 points" in text
+    assert "better: the 95% intervals do not overlap" in text
+    assert "the first token after 31.0 s" in text and "3.41 GiB" in text
+    assert "path = '/runs/demo/checkpoints/round-000001'" in text
+    assert "/runs/demo/summary.json" in text
+    assert "best round" not in text
+
+
+def test_the_closing_is_honest() -> None:
+    worse = replace(RUN, finished=False, stopped_because="the judge failed too often", rounds=[FIRST, SECOND])
+    text = "\n".join(plain(line) for line in closing(worse, Path("/runs/demo"), 100))
+    assert "not finished: 2 rounds" in text
+    assert "stopped: the judge failed too often" in text
+    assert "not clear: the 95% intervals overlap" in text
+    assert "best round  1 with 65.0%" in text
+    assert "round 2: every group was [bold]tied" in text
+
+
+def test_the_closing_of_a_run_without_rounds() -> None:
+    text = "\n".join(plain(line) for line in closing(replace(RUN, rounds=[]), Path("/runs/demo"), 80))
+    assert "no trained round was measured" in text
+    assert "from_pretrained" not in text
