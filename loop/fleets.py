@@ -1,0 +1,63 @@
+"""What the driver asks of the fleets that it is handed. `actors.system` implements it with Ray; tests with stubs.
+
+Everything large travels as shard handles; an iterator yields each handle as soon as its file is written.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+from loop.learning import LearnReport
+from loop.records import PolicyVersion, ShardRef
+from loop.sampling import GenerateRequest
+
+
+@dataclass(frozen=True, slots=True)
+class Pushed:
+    """A push that was proven: the manifest (JSON), the digest of its tensors' digests, and the largest log-prob difference on the
+    probe texts."""
+
+    manifest: str
+    digest: str
+    gap: float
+
+
+class Fleets(Protocol):
+    """Rollout engines, judges, pairing workers and learner ranks."""
+
+    def generate(self, requests: Sequence[GenerateRequest]) -> Iterator[ShardRef]:
+        """Sample responses: one shard of `Response` rows per request, as completed."""
+        ...
+
+    def judge(self, responses: Iterable[ShardRef], evaluation: bool = False) -> Iterator[ShardRef]:
+        """Judge shards of responses as they come; `evaluation` asks the evaluation judge and writes its table."""
+        ...
+
+    def pair(self, responses: Sequence[ShardRef], judgements: Sequence[ShardRef]) -> Iterator[ShardRef]:
+        """Examples from judged shards, shard by shard."""
+        ...
+
+    def anchor(self, round: int, examples: Sequence[ShardRef], responses: Sequence[ShardRef]) -> Iterator[ShardRef]:
+        """Log-probs under the recipe's anchor of every response that an example uses; nothing when the sampler's own serve."""
+        ...
+
+    def initial_log_probs(self, round: int, responses: Sequence[ShardRef]) -> Iterator[ShardRef]:
+        """Log-probs of evaluation responses under the initial policy."""
+        ...
+
+    def learn(
+        self, round: int, examples: Sequence[ShardRef], responses: Sequence[ShardRef], anchors: Sequence[ShardRef]
+    ) -> LearnReport:
+        """Train on one round's examples."""
+        ...
+
+    def push(self, version: PolicyVersion) -> Pushed:
+        """Move the learner's weights into every engine and prove that they arrived."""
+        ...
+
+    def export(self, version: PolicyVersion, folder: Path) -> None:
+        """Write the policy as a Hugging Face checkpoint."""
+        ...
