@@ -23,7 +23,8 @@ class JudgeActor:
         self.evaluation_judge = evaluation
 
     def judge(self, responses: ShardRef, evaluation: bool) -> ShardRef:
-        """Ask every question of the shard's groups. Statistics: failed, undecided, value (sum over decided judgements)."""
+        """Ask every question of the shard's groups. Statistics: failed, undecided, value (sum over
+        decided judgements)."""
         rows = read_shard(responses, Response)
         judge, plan = (self.evaluation_judge, Plan.pointwise) if evaluation else (self.training_judge, self.plan)
         asked = self._asked(rows, plan)

@@ -12,8 +12,8 @@ from loop.shards import read_shard, write_shard
 
 
 def pair_shard(store: str, recipe: AlgorithmConfig, responses: ShardRef, judgements: ShardRef) -> ShardRef:
-    """Write the examples of one shard. Statistics: groups; ties, groups that gave nothing though no judgement failed; holes,
-    groups that gave nothing and had failed judgements."""
+    """Write the examples of one shard. Statistics: groups; ties, groups that gave nothing though no judgement failed;
+    holes, groups that gave nothing and had failed judgements."""
     by_prompt: dict[str, list[Judgement]] = defaultdict(list)
     for judgement in read_shard(judgements, Judgement):
         by_prompt[judgement.prompt_id].append(judgement)

@@ -8,8 +8,9 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 import ray
-from ray.exceptions import GetTimeoutError, RayActorError, RayTaskError
+from ray.exceptions import RayTaskError
 
+from actors.calls import wait
 from loop.errors import InfrastructureFailed, RatchetError
 from loop.push import Manifest, ProbeReport, Reading, diagnose
 
@@ -103,17 +104,11 @@ def _manifest(ref: Any, version: str, timeout_s: float, doing: str) -> Manifest:
 
 
 def _get(ref: Any, timeout_s: float, who: str, doing: str) -> Any:
-    """Wait for one result; errors whose message is meant for a person come back without Ray's traceback."""
+    """Wait for one result; a failure says whose it is."""
     try:
-        return ray.get(ref, timeout=timeout_s)
-    except GetTimeoutError as error:
-        raise InfrastructureFailed(f"{doing}: {who} did not answer within {timeout_s:g} s.") from error
-    except RayActorError as error:
-        raise InfrastructureFailed(f"{doing}: {who} is gone ({str(error).splitlines()[0]})") from error
-    except RayTaskError as error:
-        if not isinstance(error.cause, RatchetError):
-            raise
-        raise InfrastructureFailed(f"{doing}: {who}: {error.cause}") from error.cause
+        return wait([ref], timeout_s, who)[0]
+    except RatchetError as error:
+        raise InfrastructureFailed(f"{doing}: {who}: {error}") from error
 
 
 def _gather(refs: Sequence[Any], timeout_s: float, doing: str) -> list[Any]:

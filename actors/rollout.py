@@ -51,7 +51,8 @@ class RolloutActor:
         """Sample `request.k` answers per prompt and write them as one shard.
 
         Returns:
-            The shard's handle; `stats` counts responses, tokens (end tokens included) and truncated responses.
+            The shard's handle; `stats` counts responses, tokens (end tokens included) and truncated
+            responses, and sums log-probs (nats).
 
         Raises:
             InfrastructureFailed: the engine serves another version, or none.
@@ -92,6 +93,7 @@ class RolloutActor:
             "responses": float(len(rows)),
             "tokens": float(sum(len(row.tokens_T) for row in rows)),
             "truncated": float(sum(row.truncated for row in rows)),
+            "logprob": sum(sum(row.logprobs_T) for row in rows),
         }
         return write_shard(self._root, request.table, request.round, request.shard, rows, Response, stats)
 

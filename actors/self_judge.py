@@ -20,8 +20,8 @@ BATCH = 256
 
 
 class SelfJudge:
-    """P(first is better) from the probabilities of the two verdict tokens after the judge's prompt, by the weights that the
-    engines serve. Raises: Refused when a label is not one token of the policy's vocabulary."""
+    """P(first is better) from the probabilities of the two verdict tokens after the judge's prompt, by the weights that
+    the engines serve. Raises: Refused when a label is not one token of the policy's vocabulary."""
 
     def __init__(self, config: RunConfig, engines: Sequence[Any]) -> None:
         judge: JudgeConfig = config.judge

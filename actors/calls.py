@@ -1,0 +1,42 @@
+"""Waiting for Ray, with a bound, and turning its failures into the project's own errors."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from typing import Any
+
+import ray
+from ray.exceptions import RayActorError, RayTaskError
+
+from loop.errors import InfrastructureFailed, RatchetError
+
+
+def wait(refs: Sequence[Any], timeout_s: float, what: str) -> list[Any]:
+    """The results of remote calls, in order; `what` names the work in error messages.
+
+    The first failure ends the wait: the other calls may be waiting for the one that failed.
+
+    Raises: InfrastructureFailed after `timeout_s` seconds or when an actor died; the project's own errors as they were
+    raised; anything else is a fault in the program and keeps Ray's task error with the remote traceback.
+    """
+    deadline = time.monotonic() + timeout_s
+    pending = list(refs)
+    while pending:
+        ready, pending = ray.wait(pending, timeout=max(deadline - time.monotonic(), 0.0))
+        if not ready:
+            raise InfrastructureFailed(f"{what}: {len(pending)} of {len(refs)} not finished within {timeout_s:g} s")
+        for ref in ready:
+            _checked(ref, what)
+    return [_checked(ref, what) for ref in refs]
+
+
+def _checked(ref: Any, what: str) -> Any:
+    try:
+        return ray.get(ref)
+    except RayTaskError as error:
+        if isinstance(error.cause, RatchetError):
+            raise error.cause from None
+        raise
+    except RayActorError as error:
+        raise InfrastructureFailed(f"{what}: a process died ({str(error).splitlines()[0]})") from error

@@ -1,0 +1,35 @@
+"""What goes to a learner rank. Importable without DeepSpeed, for the driver's sake."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from loop.config import AlgorithmConfig, LearnerConfig, ModelConfig
+
+
+@dataclass(frozen=True, slots=True)
+class LearnerSettings:
+    """The parts of a run's configuration that a rank needs."""
+
+    model: ModelConfig
+    learner: LearnerConfig
+    algorithm: AlgorithmConfig
+
+
+@dataclass(frozen=True, slots=True)
+class LogProbsRequest:
+    """Log-probs of responses under one frozen policy, written as `AnchorLogProbs` rows.
+
+    `store` is the root of the shard files; rank r writes shard `shard + r` of `table`. `policy` labels the weights
+    that are used: the learner's present ones, or those of the Hugging Face model `frozen_path`, which is loaded for
+    this call only.
+    """
+
+    store: str
+    table: str
+    round: int
+    shard: int
+    anchor: str
+    policy: str
+    frozen_path: str | None = None
+    frozen_revision: str | None = None

@@ -1,0 +1,87 @@
+"""The policy's weights outside the learner: layer by layer to the rollout engines, or whole into a Hugging Face
+folder."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from torch import Tensor, nn
+
+from loop.config import ModelConfig
+from loop.push import Manifest, TensorSpec, layer_groups
+
+if TYPE_CHECKING:
+    from actors.learner_engine import Engine
+    from actors.policy_module import PolicyModule
+
+# What belongs to a checkpoint besides weights and configuration, where the source model has it.
+_COMPANIONS = (
+    "tokenizer.json",
+    "tokenizer_config.json",
+    "special_tokens_map.json",
+    "added_tokens.json",
+    "vocab.json",
+    "vocab.txt",
+    "merges.txt",
+    "tokenizer.model",
+    "spiece.model",
+    "chat_template.jinja",
+    "generation_config.json",
+)
+
+
+def gathered_groups(engine: Engine, keep: bool) -> Iterator[dict[str, Tensor]]:
+    """Weights in layer groups under their checkpoint names, copied to the CPU; a tied LM head appears under its own
+    name too.
+
+    Every rank must run through this in lockstep (ZeRO-3 gathers one group at a time); ranks that do not `keep` get
+    empty groups.
+    """
+    tensors = engine.module.model.state_dict(keep_vars=True)
+    for names in layer_groups(list(tensors)):
+        parameters = list({id(t): t for t in map(tensors.__getitem__, names) if isinstance(t, nn.Parameter)}.values())
+        with engine.gathered(parameters):
+            group = {name: tensors[name].detach().to("cpu", copy=True) for name in names} if keep else {}
+        yield group
+
+
+def stream(engine: Engine, version: str, keep: bool) -> Iterator[dict[str, Tensor] | Manifest]:
+    """The layer groups, then the manifest with digests taken while gathering."""
+    specs: list[TensorSpec] = []
+    for group in gathered_groups(engine, keep):
+        specs += [TensorSpec.of(name, tensor) for name, tensor in group.items()]
+        yield group
+    yield Manifest(version, tuple(specs))
+
+
+def export(engine: Engine, source: ModelConfig, folder: str, card: str, keep: bool) -> None:
+    """Write the weights as a Hugging Face checkpoint (sharded safetensors) with the source model's tokenizer and
+    generation configuration and `card` as its README. The folder appears only when it is complete, and replaces one
+    of the same name."""
+    state = {name: tensor for group in gathered_groups(engine, keep) for name, tensor in group.items()}
+    if not keep:
+        return
+    from transformers.utils import cached_file
+
+    target = Path(folder)
+    temporary = target.with_name(f".{target.name}.{os.getpid()}.tmp")
+    shutil.rmtree(temporary, ignore_errors=True)
+    engine.module.model.save_pretrained(temporary, state_dict=_untied(engine.module, state), max_shard_size="5GB")
+    for name in _COMPANIONS:
+        found = cached_file(source.path, name, revision=source.revision, _raise_exceptions_for_missing_entries=False)
+        if found is not None:
+            shutil.copyfile(found, temporary / name)
+    (temporary / "README.md").write_text(card, encoding="utf-8")
+    if target.exists():
+        shutil.rmtree(target)
+    os.replace(temporary, target)
+
+
+def _untied(module: PolicyModule, state: dict[str, Tensor]) -> dict[str, Tensor]:
+    """Without the second names of tied weights: a checkpoint stores a tensor once."""
+    once = {name for name, _ in module.model.named_parameters()} | {name for name, _ in module.model.named_buffers()}
+    return {name: tensor for name, tensor in state.items() if name in once}

@@ -1,0 +1,416 @@
+"""Learner ranks against a plain training loop, in real DeepSpeed processes."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+import random
+import sys
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import ray
+import torch
+from tokenizers import Tokenizer, models, pre_tokenizers
+from torch.nn.functional import softplus
+from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedTokenizerFast, Qwen2Config, Qwen2ForCausalLM
+
+from actors.calls import wait
+from actors.learner import LearnerActor
+from actors.learner_contract import LearnerSettings, LogProbsRequest
+from actors.learner_group import LearnerGroup
+from loop.batches import plan
+from loop.config import (
+    AlgorithmConfig,
+    DType,
+    LearnerConfig,
+    LossConfig,
+    ModelConfig,
+    OptimizerState,
+    Schedule,
+)
+from loop.errors import InfrastructureFailed, Refused, Stopped
+from loop.learning import LearnReport
+from loop.push import Manifest, TensorSpec
+from loop.records import AnchorLogProbs, Example, Response, ShardRef
+from loop.shards import read_shards, write_shard
+
+pytestmark = [pytest.mark.engine, pytest.mark.filterwarnings("ignore:The given NumPy array is not writable")]
+ray.cloudpickle.register_pickle_by_value(sys.modules[__name__])
+
+Weights = dict[str, torch.Tensor]
+VOCABULARY = 2048
+
+
+@pytest.fixture(scope="module")
+def small_model_path(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """A Qwen2 whose matrices are large enough for ZeRO-3 to partition them (100,000 elements)."""
+    path = str(tmp_path_factory.mktemp("model") / "small")
+    torch.manual_seed(0)
+    sizes = {"vocab_size": VOCABULARY, "hidden_size": 64, "intermediate_size": 1600, "num_hidden_layers": 2}
+    heads = {"num_attention_heads": 4, "num_key_value_heads": 2, "tie_word_embeddings": True}
+    Qwen2ForCausalLM(Qwen2Config(**sizes, **heads, initializer_range=0.1)).save_pretrained(path)
+    alphabet = sorted(pre_tokenizers.ByteLevel.alphabet())
+    core = Tokenizer(models.BPE(vocab={token: at for at, token in enumerate(["<end>", *alphabet])}, merges=[]))
+    core.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    PreTrainedTokenizerFast(tokenizer_object=core, eos_token="<end>").save_pretrained(path)
+    return path
+
+
+@dataclasses.dataclass(frozen=True)
+class Data:
+    """Shards of one small round, and their rows."""
+
+    root: str
+    examples: list[Example]
+    responses: dict[str, Response]
+    example_refs: list[ShardRef]
+    response_refs: list[ShardRef]
+
+    def with_examples(self, name: str, examples: list[Example]) -> list[ShardRef]:
+        return [write_shard(self.root, name, 1, 0, examples, Example)]
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory: pytest.TempPathFactory) -> Data:
+    """Eleven pairs of uneven lengths; some share a response, some tokens are not learnt.
+
+    Response `bad`, rejected, has an anchor log-prob that makes a loss infinite, but not its gradient.
+    """
+    draw = random.Random(0)
+    rows = []
+    for at in range(16):
+        length = draw.randrange(3, 24)
+        tokens = [draw.randrange(VOCABULARY) for _ in range(length)]
+        mask = [draw.random() < 0.8 for _ in tokens[1:]] + [True]
+        prompt = [draw.randrange(VOCABULARY) for _ in range(draw.randrange(1, 9))]
+        logprobs = [-draw.random() * 8 for _ in tokens]
+        rows.append(response(f"y{at}", prompt, tokens, logprobs, mask))
+    rows.append(response("bad", [5, 6], [7, 8], [-1.0, -math.inf], [True, True]))
+    pairs = [*((at, at + 1) for at in range(0, 16, 2)), (0, 3), (2, 0), (5, 9)]
+    examples = [
+        Example(f"e{at}", 1, "p", f"y{chosen}", f"y{rejected}", draw.uniform(0.5, 1), 0.0, draw.uniform(0.2, 2))
+        for at, (chosen, rejected) in enumerate(pairs)
+    ]
+    root = str(tmp_path_factory.mktemp("store"))
+    refs = [write_shard(root, "responses", 1, at, rows[at * 9 : at * 9 + 9], Response) for at in range(2)]
+    example_refs = [write_shard(root, "examples", 1, 0, examples, Example)]
+    return Data(root, examples, {row.response_id: row for row in rows}, example_refs, refs)
+
+
+def response(name: str, prompt: list[int], tokens: list[int], logprobs: list[float], mask: list[bool]) -> Response:
+    return Response(name, 1, "train", "r0", "p", 0, prompt, tokens, logprobs, mask, "", "end", 0, "{}", "t")
+
+
+def settings(path: str, **changes: Any) -> LearnerSettings:
+    """Two steps of six and five examples, micro-batches of a few sequences.
+
+    A large `eps` keeps AdamW from magnifying rounding.
+    """
+    names = {field.name for field in dataclasses.fields(LearnerConfig)}
+    learner: dict[str, Any] = {
+        "lr": 1e-2,
+        "eps": 1e-3,
+        "weight_decay": 0.1,
+        "schedule": Schedule.constant,
+        "warmup": 0.0,
+        "batch_examples": 6,
+        "micro_batch_tokens": 120,
+        "logprob_chunk": 7,
+        "collective_timeout_s": 60.0,
+        "call_timeout_s": 120.0,
+        **{name: value for name, value in changes.items() if name in names},
+    }
+    algorithm = AlgorithmConfig(
+        name="test",
+        loss=LossConfig(name="spce", beta=changes.get("beta", 0.1), nll=0.2),
+        optimizer=changes.get("optimizer", OptimizerState.carry),
+    )
+    model = ModelConfig(name="small", path=path, dtype=changes.get("dtype", DType.float32))
+    return LearnerSettings(model, LearnerConfig(**learner), algorithm)
+
+
+@pytest.fixture(scope="module")
+def cluster() -> Iterator[None]:
+    with tempfile.TemporaryDirectory(prefix="ray-", dir="/tmp") as folder:
+        ray.init(
+            num_cpus=4,
+            include_dashboard=False,
+            object_store_memory=200 * 2**20,
+            _temp_dir=folder,
+            logging_level="ERROR",
+        )
+        yield
+        ray.shutdown()
+
+
+@pytest.fixture(scope="module")
+def two(cluster: None, small_model_path: str) -> Iterator[LearnerGroup]:
+    """Two ranks under ZeRO-3, the policy untrained."""
+    group = LearnerGroup(settings(small_model_path, ranks=2, zero_stage=3), threads=1)
+    group.wait_ready(240)
+    yield group
+    group.shutdown()
+
+
+@pytest.fixture(scope="module")
+def one(cluster: None, small_model_path: str) -> Iterator[LearnerGroup]:
+    group = LearnerGroup(settings(small_model_path, ranks=1, zero_stage=0), threads=1)
+    group.wait_ready(240)
+    yield group
+    group.shutdown()
+
+
+@dataclasses.dataclass(frozen=True)
+class Call:
+    """Arguments of one `learn` of a fresh learner."""
+
+    example_refs: list[ShardRef]
+    response_refs: list[ShardRef]
+    anchor_refs: list[ShardRef] | None = None
+
+
+def fresh(group: LearnerGroup, wanted: LearnerSettings, calls: list[Call]) -> tuple[list[LearnReport], Weights]:
+    """A new learner with other settings inside the group's processes: its reports, and its weights afterwards."""
+
+    def inside(host: LearnerActor) -> tuple[list[LearnReport], Weights]:
+        learner = LearnerActor(host.rank, host.world, wanted)
+        learner.start(("", 0))
+        reports = [
+            learner.learn(at + 1, len(calls), call.example_refs, call.response_refs, call.anchor_refs, 3)
+            for at, call in enumerate(calls)
+        ]
+        return reports, gathered(learner)
+
+    answers = wait([rank.__ray_call__.remote(inside) for rank in group._actors], 120, "no answer")
+    for reports, weights in answers[1:]:
+        assert [dataclasses.replace(report, seconds=0.0) for report in reports] == [
+            dataclasses.replace(report, seconds=0.0) for report in answers[0][0]
+        ]
+        assert largest_difference(weights, answers[0][1]) == 0
+    return answers[0]
+
+
+def gathered(learner: LearnerActor) -> Weights:
+    from actors.learner_weights import gathered_groups
+
+    return {name: tensor for part in gathered_groups(learner.engine, keep=True) for name, tensor in part.items()}
+
+
+def largest_difference(a: Weights, b: Weights) -> float:
+    assert set(a) == set(b)
+    return max(float((a[name].float() - b[name].float()).abs().max()) for name in a)
+
+
+def logprobs(model: Any, row: Response) -> torch.Tensor:
+    """Log-probs of a response's tokens from the model's own logits, without padding."""
+    ids = torch.tensor([*row.prompt_tokens_T, *row.tokens_T])
+    all_T = torch.log_softmax(model(ids[None]).logits[0, :-1].float(), -1).gather(-1, ids[1:, None]).squeeze(-1)
+    return all_T[len(row.prompt_tokens_T) - 1 :]
+
+
+def plain_training(path: str, data: Data, wanted: LearnerSettings, rounds: int = 1) -> tuple[Weights, float]:
+    """The same rounds without DeepSpeed: one example after the other, mean over the step, torch's AdamW.
+
+    Returns the weights and the mean norm of the gradient before clipping.
+    """
+    model, config = AutoModelForCausalLM.from_pretrained(path), wanted.learner
+    loss, norms = wanted.algorithm.loss, []
+    lengths = [
+        max(
+            len(data.responses[side].prompt_tokens_T) + len(data.responses[side].tokens_T)
+            for side in (e.chosen_id, e.rejected_id)
+        )
+        for e in data.examples
+    ]
+    for round in range(rounds):
+        if round == 0 or wanted.algorithm.optimizer is OptimizerState.reset:
+            optimizer = torch.optim.AdamW(
+                model.parameters(), lr=config.lr, eps=config.eps, weight_decay=config.weight_decay
+            )
+        for step in plan(lengths, 1, config.batch_examples, config.micro_batch_tokens, 1, seed=3):
+            optimizer.zero_grad()
+            for example in (data.examples[index] for index in step.examples):
+                ratios, nll = [], 0.0
+                for side in (data.responses[example.chosen_id], data.responses[example.rejected_id]):
+                    mask = torch.tensor(side.loss_mask_T)
+                    policy = logprobs(model, side)[mask]
+                    ratios.append(policy.sum() - torch.tensor(side.logprobs_T)[mask].sum())
+                    nll = nll or -policy.mean()
+                z = loss.beta * (ratios[0] - ratios[1])
+                value = example.strength * softplus(-z) + (1 - example.strength) * softplus(z) + loss.nll * nll
+                (example.weight * value / len(step.examples)).backward()
+            norms.append(float(torch.nn.utils.clip_grad_norm_(model.parameters(), config.max_grad_norm)))
+            optimizer.step()
+    return {name: tensor.detach() for name, tensor in model.state_dict().items()}, sum(norms) / len(norms)
+
+
+@pytest.mark.parametrize("ranks", [1, 2])
+@pytest.mark.parametrize("stage", [0, 1, 2, 3])
+def test_any_split_gives_the_parameters_of_a_plain_loop(
+    one: LearnerGroup, two: LearnerGroup, data: Data, small_model_path: str, ranks: int, stage: int
+) -> None:
+    wanted = settings(small_model_path, ranks=ranks, zero_stage=stage, max_grad_norm=1.0 if ranks == 1 else 1e3)
+    reports, weights = fresh({1: one, 2: two}[ranks], wanted, [Call(data.example_refs, data.response_refs)])
+    expected, norm = plain_training(small_model_path, data, wanted)
+    start = AutoModelForCausalLM.from_pretrained(small_model_path).state_dict()
+    assert largest_difference(weights, expected) < 1e-6
+    assert largest_difference(start, expected) > 1e-3
+    (report,) = reports
+    assert (report.steps, report.skipped_steps, report.examples, report.lr) == (2, 0, 11, 1e-2)
+    assert report.loss > 0 and report.tokens > 200
+    assert report.grad_norm == pytest.approx(norm, rel=1e-4)
+    assert report.terms["margin"] == pytest.approx(
+        report.terms["chosen_log_ratio"] - report.terms["rejected_log_ratio"], abs=1e-4
+    )
+
+
+@pytest.mark.parametrize("optimizer", OptimizerState)
+@pytest.mark.parametrize("stage", [0, 2])
+def test_the_optimiser_is_carried_or_reset_between_rounds(
+    one: LearnerGroup, data: Data, small_model_path: str, optimizer: OptimizerState, stage: int
+) -> None:
+    wanted = settings(small_model_path, zero_stage=stage, optimizer=optimizer)
+    _, weights = fresh(one, wanted, [Call(data.example_refs, data.response_refs)] * 2)
+    assert largest_difference(weights, plain_training(small_model_path, data, wanted, rounds=2)[0]) < 2e-6
+    other = next(state for state in OptimizerState if state is not optimizer)
+    unlike = settings(small_model_path, zero_stage=stage, optimizer=other)
+    assert largest_difference(weights, plain_training(small_model_path, data, unlike, rounds=2)[0]) > 1e-4
+
+
+BAD = Example("bad", 1, "p", "y1", "bad", 1.0, 0.0, 1.0)
+FORMATS = [(0, DType.float32), (1, DType.float32), (2, DType.float32), (3, DType.float32)]
+FORMATS += [(stage, DType.bfloat16) for stage in range(4)]
+
+
+@pytest.mark.parametrize(("stage", "dtype"), FORMATS)
+def test_a_step_with_a_bad_loss_is_skipped_on_all_ranks(
+    two: LearnerGroup, data: Data, small_model_path: str, stage: int, dtype: DType
+) -> None:
+    wanted = settings(small_model_path, ranks=2, zero_stage=stage, dtype=dtype)
+    bad = Call(data.with_examples("bad", [BAD, *data.examples[:5]]), data.response_refs)
+    good = Call(data.example_refs, data.response_refs)
+    _, start = fresh(two, wanted, [])
+    (report,), weights = fresh(two, wanted, [bad])
+    assert (report.steps, report.skipped_steps, report.bad_examples, report.examples) == (0, 1, ("bad",), 0)
+    assert largest_difference(weights, start) == 0
+    # What the skipped step computed is gone: the next round is as if it had not been.
+    (_, after), weights_after = fresh(two, wanted, [bad, good])
+    assert after.steps == 2
+    _, weights_without = fresh(two, wanted, [good])
+    assert largest_difference(weights_after, weights_without) == 0
+
+
+@pytest.mark.parametrize("stage", [0, 2, 3])
+def test_a_step_with_a_bad_gradient_is_skipped_and_names_its_examples(
+    two: LearnerGroup, data: Data, small_model_path: str, stage: int
+) -> None:
+    heavy = [dataclasses.replace(example, weight=1e38, strength=1.0) for example in data.examples[:2]]
+    request = LogProbsRequest(data.root, "own", 1, 0, "initial", "r0", small_model_path)
+    anchors = two.log_probs(data.response_refs, None, request)
+    wanted = settings(small_model_path, ranks=2, zero_stage=stage, beta=30.0)
+    call = Call(data.with_examples(f"heavy{stage}", heavy), data.response_refs, anchors)
+    (report,), weights = fresh(two, wanted, [call])
+    assert (report.steps, report.skipped_steps, sorted(report.bad_examples)) == (0, 1, ["e0", "e1"])
+    assert largest_difference(weights, fresh(two, wanted, [])[1]) == 0
+
+
+def test_too_many_bad_steps_in_a_row_stop_the_run(two: LearnerGroup, data: Data, small_model_path: str) -> None:
+    wanted = settings(small_model_path, ranks=2, max_bad_steps=2)
+    refs = data.with_examples("stop", [BAD])
+    with pytest.raises(Stopped, match=r"2 optimiser steps in a row .* the last one's examples are bad$"):
+        fresh(two, wanted, [Call(refs, data.response_refs)] * 2)
+
+
+def test_without_examples_nothing_happens(two: LearnerGroup, data: Data, small_model_path: str) -> None:
+    wanted = settings(small_model_path, ranks=2, weight_decay=0.5, optimizer=OptimizerState.reset)
+    good = Call(data.example_refs, data.response_refs)
+    none = Call(data.with_examples("none", []), data.response_refs)
+    (_, report), weights = fresh(two, wanted, [good, none])
+    assert report == LearnReport()
+    assert largest_difference(weights, fresh(two, wanted, [good])[1]) == 0
+
+
+def test_anchor_log_probs_are_the_frozen_models(two: LearnerGroup, data: Data, small_model_path: str) -> None:
+    wanted = [name for name in data.responses if name != "y3"]
+    request = LogProbsRequest(data.root, "anchors", 4, 10, "initial", "r0-label", small_model_path)
+    refs = two.log_probs(data.response_refs, wanted, request)
+    rows = read_shards(refs, AnchorLogProbs)
+    assert [(ref.table, ref.round, ref.shard) for ref in refs] == [("anchors", 4, 10), ("anchors", 4, 11)]
+    assert sorted(row.response_id for row in rows) == sorted(wanted)
+    assert {(r.anchor, r.policy, r.numerics, r.round) for r in rows} == {("initial", "r0-label", "learner:float32", 4)}
+    model = AutoModelForCausalLM.from_pretrained(small_model_path)
+    for row in rows:
+        expected = logprobs(model, data.responses[row.response_id]).detach()
+        torch.testing.assert_close(torch.tensor(row.logprobs_T), expected, atol=1e-4, rtol=1e-4)
+    present = two.log_probs(data.response_refs, wanted, dataclasses.replace(request, table="now", frozen_path=None))
+    assert [r.response_id for r in read_shards(present, AnchorLogProbs)] == [r.response_id for r in rows]
+
+
+def test_stream_export_and_probe_show_the_trained_weights(
+    two: LearnerGroup, data: Data, small_model_path: str, tmp_path: Path
+) -> None:
+    before = two.read_probe([[1, 2, 3]])
+    report = two.learn(1, 1, data.example_refs, data.response_refs, None, 3)
+    assert report.steps == 2
+
+    *groups, manifest = [ray.get(ref) for ref in two.weight_stream("r1-s2")]
+    assert isinstance(manifest, Manifest)
+    assert manifest.version == "r1-s2"
+    sent = {name: tensor for group in groups for name, tensor in group.items()}
+    assert tuple(TensorSpec.of(name, tensor) for name, tensor in sent.items()) == manifest.tensors
+    assert [len(group) for group in groups] == [1, 12, 12, 2]
+    assert torch.equal(sent["lm_head.weight"], sent["model.embed_tokens.weight"])
+    assert largest_difference(sent, plain_training(small_model_path, data, settings(small_model_path))[0]) < 1e-6
+
+    folder = tmp_path / "export"
+    folder.mkdir()
+    (folder / "stale").touch()
+    two.export(str(folder), "# A card\n")
+    model = AutoModelForCausalLM.from_pretrained(folder)
+    assert largest_difference(model.state_dict(), sent) == 0
+    assert (folder / "README.md").read_text() == "# A card\n"
+    assert (folder / "tokenizer.json").read_bytes() == Path(small_model_path, "tokenizer.json").read_bytes()
+    assert AutoTokenizer.from_pretrained(folder).eos_token == "<end>"
+    assert [entry.name for entry in tmp_path.iterdir()] == ["export"]
+    assert not (folder / "stale").exists()
+
+    reading = two.read_probe([[1, 2, 3], [9, 8, 7, 6]])
+    texts = [response("t", text[:1], text[1:], [], []) for text in ([1, 2, 3], [9, 8, 7, 6])]
+    for forced, last, text in zip(reading.forced, reading.cached, texts, strict=True):
+        torch.testing.assert_close(torch.tensor(forced), logprobs(model, text).detach(), atol=1e-4, rtol=1e-4)
+        assert last == forced[-1]
+    assert before.forced[0] != reading.forced[0]
+
+
+def test_a_ranks_own_error_reaches_the_driver_as_it_is(two: LearnerGroup, data: Data) -> None:
+    with pytest.raises(Refused, match="example e0 names response y0, which is in no") as raised:
+        two.learn(1, 1, data.example_refs, [], None, 0)
+    assert not isinstance(raised.value, ray.exceptions.RayError)
+
+
+def test_missing_anchor_log_probs_are_refused(two: LearnerGroup, data: Data) -> None:
+    with pytest.raises(Refused, match="response y0 has no anchor log-probs"):
+        two.learn(1, 1, data.example_refs, data.response_refs, [], 0)
+
+
+def test_a_wait_ends(cluster: None) -> None:
+    @ray.remote(num_cpus=0)
+    def sleep() -> None:
+        import time
+
+        time.sleep(30)
+
+    with pytest.raises(InfrastructureFailed, match=r"the learners did not move within 0 s \(2 of 2 ranks\)"):
+        wait([sleep.remote(), sleep.remote()], 0.3, "the learners did not move")
+
+
+def test_a_dead_rank_is_one_sentence(cluster: None, small_model_path: str, data: Data) -> None:
+    group = LearnerGroup(settings(small_model_path, ranks=1), threads=1)
+    ray.kill(group._actors[0])
+    with pytest.raises(InfrastructureFailed, match="the learners did not start: a rank's process died") as raised:
+        group.wait_ready(60)
+    assert "\n" not in str(raised.value)
