@@ -1,4 +1,4 @@
-"""The book of a run: opens and closes rounds, and tells ledger, screen, tracker and `summary.json` what each came to."""
+"""The book of a run: opens and closes rounds, and tells ledger, screen, tracker and `summary.json` what came out."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from loop.view import View
 
 
 class Book:
-    """Keeps a run's summary up to date. `blank` is the summary before the first round; `peak_memory` gives GiB so far."""
+    """Keeps a run's summary up to date. `blank` is the summary before the first round; `peak_memory` gives GiB."""
 
     def __init__(
         self,

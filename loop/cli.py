@@ -28,7 +28,7 @@ def parser() -> argparse.ArgumentParser:
     run = commands.add_parser(
         "run",
         help="run the loop",
-        description="Run the loop. Settings are Hydra overrides: GROUP=NAME picks a file of conf/, KEY=VALUE sets a key.",
+        description="Run the loop. Settings are Hydra overrides: GROUP=NAME picks a file of conf/, KEY=VALUE a value.",
         epilog=RUN_EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )

@@ -1,5 +1,5 @@
-"""The configuration: types and defaults in one place. Hydra composes `conf/` onto these dataclasses, so unknown keys and wrong types are
-refused by composition itself; `loop.validation` refuses what types cannot say.
+"""The configuration: types and defaults in one place. Hydra composes `conf/` onto these dataclasses, so unknown keys
+and wrong types are refused by composition itself; `loop.validation` refuses what types cannot say.
 
 A field whose metadata holds `identity=False` depends on time, place or taste; it does not enter a run's identity.
 """
@@ -267,7 +267,7 @@ class PushConfig:
     probe_texts: int = elsewhere(8)
     # fixed texts on which learner and engines must agree after a push
     tolerance: float = elsewhere(1.0e-3)
-    # largest difference of a token's log-prob in float32; otherwise three times the gap measured at the start, if that is more
+    # largest difference of a token's log-prob in float32; otherwise three times the gap measured at the start, if more
 
 
 @dataclass

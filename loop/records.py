@@ -1,7 +1,7 @@
 """The rows that a round reads and writes. One dataclass is one row; `loop.shards` stores lists of them as Parquet.
 
-Axis suffixes: `_T` runs over tokens, `_K` over the responses of a group, `_N` over examples. Token ids are the truth; text is for
-people and judges.
+Axis suffixes: `_T` runs over tokens, `_K` over the responses of a group, `_N` over examples. Token ids are the truth;
+text is for people and judges.
 """
 
 from __future__ import annotations
@@ -46,8 +46,8 @@ class PolicyVersion:
 class Prompt:
     """One prompt of the pool, as read and as tokenised once through the policy's template.
 
-    `messages` is the canonical JSON of the chat turns (a plain text prompt with `template: none` is one turn of role `text`).
-    `prompt_id` is the digest of messages and answer.
+    `messages` is the canonical JSON of the chat turns (a plain text prompt with `template: none` is one turn of role
+    `text`). `prompt_id` is the digest of messages and answer.
     """
 
     prompt_id: str
@@ -69,7 +69,8 @@ class Prompt:
 
 @dataclass(frozen=True, slots=True)
 class Response:
-    """One sampled answer. `logprobs_T` are the policy's own (temperature 1, untruncated), one float per sampled token, end token included."""
+    """One sampled answer. `logprobs_T` are the policy's own (temperature 1, untruncated), one float per sampled token,
+    end token included."""
 
     response_id: str
     round: int
@@ -95,7 +96,8 @@ class Response:
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """One question put to a judge: one response (pointwise) or two in the order shown (pairwise); `sample` numbers repeats."""
+    """One question put to a judge: one response (pointwise) or two in the order shown (pairwise); `sample` numbers
+    repeats."""
 
     prompt_id: str
     response_ids: list[str]
@@ -111,8 +113,8 @@ class Question:
 class Judgement:
     """A judge's reply to one question.
 
-    `value` is a score (pointwise) or the probability that the first response shown is better (pairwise); None unless decided or
-    undecided. A failed judgement never carries a number.
+    `value` is a score (pointwise) or the probability that the first response shown is better (pairwise); None unless
+    decided or undecided. A failed judgement never carries a number.
     """
 
     judgement_id: str
@@ -129,7 +131,8 @@ class Judgement:
 
 @dataclass(frozen=True, slots=True)
 class Example:
-    """A pair that a loss learns from. `strength` is the probability that chosen beats rejected; `margin` the judge's score gap."""
+    """A pair that a loss learns from. `strength` is the probability that chosen beats rejected; `margin` the judge's
+    score gap."""
 
     example_id: str
     round: int
@@ -143,7 +146,8 @@ class Example:
 
 @dataclass(frozen=True, slots=True)
 class AnchorLogProbs:
-    """Log-probs of one response under one frozen policy. `numerics` says where they were computed: `sampler` or `learner`, and the dtype."""
+    """Log-probs of one response under one frozen policy. `numerics` says where they were computed: `sampler` or
+    `learner`, and the dtype."""
 
     response_id: str
     round: int
@@ -155,7 +159,8 @@ class AnchorLogProbs:
 
 @dataclass(frozen=True, slots=True)
 class ShardRef:
-    """A handle to one written shard file: what the driver moves instead of rows. `stats` are sums over rows for progress and tables."""
+    """A handle to one written shard file: what the driver moves instead of rows. `stats` are sums over rows for
+    progress and tables."""
 
     table: str
     round: int
@@ -168,7 +173,8 @@ class ShardRef:
 
 @dataclass(frozen=True, slots=True)
 class Policy:
-    """A policy version that reached the engines: its manifest (JSON) and the largest log-prob difference that the probe saw."""
+    """A policy version that reached the engines: its manifest (JSON) and the largest log-prob difference that the probe
+    saw."""
 
     version: str
     round: int

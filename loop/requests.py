@@ -31,7 +31,8 @@ def generate_requests(
     k: int,
     evaluation: bool = False,
 ) -> list[GenerateRequest]:
-    """One round's prompts cut into fixed slices of `rollout.shard_prompts`, in order: shard i is always the same prompts."""
+    """One round's prompts cut into fixed slices of `rollout.shard_prompts`, in order: shard i is always the same
+    prompts."""
     size = rollout.shard_prompts
     return [
         GenerateRequest(

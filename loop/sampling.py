@@ -8,7 +8,8 @@ from dataclasses import asdict, dataclass
 
 @dataclass(frozen=True, slots=True)
 class Sampling:
-    """How answers are drawn. `stop` are strings; end tokens come from the model's generation configuration. `top_k` 0: no limit."""
+    """How answers are drawn. `stop` are strings; end tokens come from the model's generation configuration. `top_k` 0:
+    no limit."""
 
     temperature: float
     top_p: float
@@ -26,8 +27,9 @@ class Sampling:
 class GenerateRequest:
     """One shard of generation: `k` responses for each of some prompts, from one policy version.
 
-    `prompts_path` is a shard file of `Prompt` rows that holds `prompt_ids` (and others); the responses are written as shard `shard` of
-    `table`, grouped by prompt in the order of `prompt_ids`, then by k. `identity` is the run's; response ids and seeds derive from it.
+    `prompts_path` is a shard file of `Prompt` rows that holds `prompt_ids` (and others); the responses are written as
+    shard `shard` of `table`, grouped by prompt in the order of `prompt_ids`, then by k. `identity` is the run's;
+    response ids and seeds derive from it.
     """
 
     identity: str

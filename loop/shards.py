@@ -57,7 +57,8 @@ def from_table(table: pa.Table, row_type: type[Row]) -> list[Row]:
 
 
 def shard_file(root: str | Path, table: str, round: int, shard: int) -> Path:
-    """Where a shard's file lies inside the run's store. One name per (table, round, shard): a retry overwrites, never doubles."""
+    """Where a shard's file lies inside the run's store. One name per (table, round, shard): a retry overwrites, never
+    doubles."""
     return Path(root) / table / f"round-{round:06d}-shard-{shard:06d}.parquet"
 
 

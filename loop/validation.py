@@ -1,4 +1,5 @@
-"""What types cannot say: combinations and ranges that make no sense are refused while composing, with a sentence that names them."""
+"""What types cannot say: combinations and ranges that make no sense are refused while composing, with a sentence that
+names them."""
 
 from __future__ import annotations
 
@@ -122,9 +123,9 @@ def _recipe(config: RunConfig) -> Iterator[str]:
     recipe = config.algorithm
     scored = recipe.plan is Plan.pointwise
     if recipe.pairing.name is Pairing.best_worst and not scored:
-        yield f"algorithm={recipe.name}: pairing best_worst needs scores, and plan {recipe.plan.value} gives preferences"
+        yield f"algorithm={recipe.name}: pairing best_worst needs scores; plan {recipe.plan.value} gives preferences"
     if recipe.pairing.name is Pairing.ranked and scored:
-        yield f"algorithm={recipe.name}: pairing ranked needs preferences, and plan {recipe.plan.value} gives scores"
+        yield f"algorithm={recipe.name}: pairing ranked needs preferences; plan {recipe.plan.value} gives scores"
     try:
         named_loss(recipe.loss.name, recipe.loss.beta, recipe.loss.nll)
     except Refused as refused:

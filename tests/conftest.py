@@ -8,7 +8,7 @@ for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
     os.environ.setdefault(name, "1")
 os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
 
-import pytest
+import pytest  # noqa: E402  threads are pinned before anything is imported
 
 REQUIRE_ALL = "RATCHET_REQUIRE_ALL_TESTS"
 

@@ -1,1 +1,2 @@
-"""Judges: each answers questions about responses. What a judge can answer is declared, so a recipe can refuse it while composing."""
+"""Judges: each answers questions about responses. What a judge can answer is declared, so a recipe can refuse it while
+composing."""

@@ -27,7 +27,8 @@ CAPABILITIES = {
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """A question with what the judge sees: the conversation, the responses' decoded text in the order shown, the reference answer."""
+    """A question with what the judge sees: the conversation, the responses' decoded text in the order shown, the
+    reference answer."""
 
     question: Question
     conversation: list[Message]

@@ -12,7 +12,8 @@ from loop.judges.judge import Asked, Reply
 
 FIELDS = ("{instruction}", "{answer_a}", "{answer_b}")
 MIN_MASS = 0.5
-"""A reply whose two verdict tokens together hold less probability than this is failed: the model did not give a verdict."""
+"""A reply whose two verdict tokens together hold less probability than this is failed: the model did not give a
+verdict."""
 
 
 def check_template(template: str, where: str) -> str:

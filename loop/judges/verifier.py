@@ -10,8 +10,8 @@ from loop.judges.judge import Asked, Reply
 
 @dataclass(frozen=True, slots=True)
 class Verifier:
-    """Scores 1 when the response is the reference answer, else 0. Outer white space never counts; `normalise` also folds case and
-    runs of white space."""
+    """Scores 1 when the response is the reference answer, else 0. Outer white space never counts; `normalise` also
+    folds case and runs of white space."""
 
     normalise: bool = False
 

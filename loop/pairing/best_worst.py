@@ -9,9 +9,9 @@ from loop.pairing.pair import Pair
 def best_worst(group: Group, verdict: Verdict, truncated_may_win: bool) -> list[Pair]:
     """At most one pair, of strength 1.
 
-    No pair when fewer than two scores are known, when best and worst score the same, or when both hold the same tokens. Among equal
-    bests or worsts the smallest response id decides, so permuting the candidates permutes the result. A truncated response does not
-    win unless allowed.
+    No pair when fewer than two scores are known, when best and worst score the same, or when both hold the same tokens.
+    Among equal bests or worsts the smallest response id decides, so permuting the candidates permutes the result. A
+    truncated response does not win unless allowed.
     """
     assert verdict.scores_K is not None, "best_worst needs scores"
     responses = group.responses_K

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Pair:
-    """Positions of two responses in their group, the probability that the chosen one is better, and the judge's score gap."""
+    """Positions of two responses in their group, the probability that the chosen one is better, and the judge's score
+    gap."""
 
     chosen: int
     rejected: int

@@ -1,4 +1,4 @@
-"""Ranked pairing (OSP): order the responses by their strength against the baseline; every ordered pair is an example."""
+"""Ranked pairing (OSP): order the responses by their strength against the baseline; each ordered pair is an example."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ def ranked(group: Group, verdict: Verdict, link: Link, min_strength: float, trun
     """All pairs (i above j) with strength t_ij.
 
     logit link: sigmoid(logit s_i - logit s_j), exact for a Bradley-Terry judge since the baseline cancels; linear link:
-    1/2 + (s_i - s_j) / 2. Responses with a hole take no part; pairs at or below `min_strength`, with a truncated winner (unless
-    allowed) or with the same tokens on both sides are dropped.
+    1/2 + (s_i - s_j) / 2. Responses with a hole take no part; pairs at or below `min_strength`, with a truncated winner
+    (unless allowed) or with the same tokens on both sides are dropped.
     """
     assert verdict.preferences_KK is not None, "ranked pairing needs preferences"
     responses = group.responses_K

@@ -72,6 +72,7 @@ def test_stats_are_sums_over_the_rows(actor: RolloutActor, request_: GenerateReq
         "responses": 48.0,
         "tokens": float(sum(len(row.tokens_T) for row in rows)),
         "truncated": float(truncated),
+        "logprob": pytest.approx(sum(sum(row.logprobs_T) for row in rows), abs=1e-3),
     }
 
 

@@ -159,7 +159,7 @@ def test_a_round_of_skipped_steps_leaves_the_version(tmp_path: Path) -> None:
 
 
 def test_too_many_failed_judgements_stop_the_run_before_it_learns(tmp_path: Path) -> None:
-    with pytest.raises(Stopped, match="judge.max_failed"):
+    with pytest.raises(Stopped, match=r"judge\.max_failed"):
         drive(tmp_path, failed=4)
 
 

@@ -61,7 +61,7 @@ def test_the_same_tokens_are_no_pair() -> None:
     assert chosen_and_rejected(twins, [1.0, 0.0]) == []
 
 
-# The vector of the OSP card: s = [0.80, 0.30, 0.60, 0.50], order [0, 2, 3, 1]; candidate 3 plays the baseline's part there.
+# s = [0.80, 0.30, 0.60, 0.50] gives the order [0, 2, 3, 1]; strengths worked out by hand from the two links.
 CARD = [0.80, 0.30, 0.60, 0.50]
 ORDER = [(0, 2), (0, 3), (0, 1), (2, 3), (2, 1), (3, 1)]
 

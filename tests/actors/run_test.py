@@ -1,0 +1,156 @@
+"""The command as a user runs it, with real Ray, vLLM and DeepSpeed on the small policy."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from loop.composition import CONF
+from loop.ledger import Ledger
+
+POLICY = CONF / "demo" / "policy"
+SHORT = ["prompts.per_round=64", "evaluate.samples=1"]
+
+
+def ratchet(*arguments: str, folder: Path) -> subprocess.CompletedProcess[str]:
+    """Run the console script beside this interpreter."""
+    command = [str(Path(sys.executable).with_name("ratchet")), *arguments]
+    return subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=400, check=False)
+
+
+def run(folder: Path, *overrides: str) -> tuple[dict[str, Any], Path, str]:
+    """One run that has to succeed: its summary, folder and what it showed."""
+    done = ratchet("run", "--json", *overrides, f"folder={folder / 'run'}", folder=folder)
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout), folder / "run", done.stderr
+
+
+def weights(checkpoint: Path) -> dict[str, torch.Tensor]:
+    """All tensors of a checkpoint in float32."""
+    return {n: t.float() for f in sorted(checkpoint.glob("*.safetensors")) for n, t in load_file(f).items()}
+
+
+@pytest.fixture(scope="module")
+def zero3(tmp_path_factory: pytest.TempPathFactory) -> tuple[dict[str, Any], Path, str]:
+    """One full round: two learner ranks under ZeRO-3, two engines, verifier."""
+    folder = tmp_path_factory.mktemp("zero3")
+    return run(folder, "experiment=demo", "rounds=1", "learner.zero_stage=3", "tracker=wandb", "seed=3", *SHORT)
+
+
+@pytest.mark.engine
+def test_one_round_under_zero3_improves_the_policy(zero3: tuple[dict[str, Any], Path, str]) -> None:
+    summary, _, _ = zero3
+    (first,) = summary["rounds"]
+    assert summary["finished"] and summary["schema_version"] == 1
+    assert 0.3 <= summary["initial"]["gold_score"] <= 0.6
+    assert first["gold_score"] > summary["initial"]["gold_score"] + 0.05
+    assert first["policy"] == f"r1-s{first['steps']}" and first["steps"] > 0
+    assert 0 < first["push_gap"] < 1e-3
+    assert first["kl"] > 0
+    assert first["responses"] == 64 * 8 == first["judgements"]
+
+
+@pytest.mark.engine
+def test_the_ledger_leads_from_an_example_back_to_everything(zero3: tuple[dict[str, Any], Path, str]) -> None:
+    summary, folder, _ = zero3
+    ledger = Ledger(folder / "ledger")
+    tables = {
+        name: ledger.read(name).to_pylist() for name in ("examples", "responses", "judgements", "prompts", "policies")
+    }
+    responses = {row["response_id"]: row for row in tables["responses"]}
+    assert len(responses) == len(tables["responses"]) == 512, "every (round, prompt, k) once"
+    judged = {row["response_ids"][0]: row for row in tables["judgements"]}
+    assert judged.keys() == responses.keys()
+    prompts = {row["prompt_id"]: row for row in tables["prompts"]}
+    assert len(tables["examples"]) == summary["rounds"][0]["examples"] > 0
+    for example in tables["examples"]:
+        chosen, rejected = responses[example["chosen_id"]], responses[example["rejected_id"]]
+        answer = prompts[example["prompt_id"]]["answer"]
+        assert chosen["text"].strip() == answer != rejected["text"].strip()
+        assert judged[example["chosen_id"]]["value"] == 1.0 and judged[example["rejected_id"]]["value"] == 0.0
+        assert chosen["policy"] == "r0-s0" and chosen["prompt_tokens_T"] == prompts[example["prompt_id"]]["tokens_T"]
+        assert len(chosen["tokens_T"]) == len(chosen["logprobs_T"])
+    (policy,) = tables["policies"]
+    manifest = json.loads(policy["manifest"])
+    assert "lm_head.weight" in {tensor["name"] for tensor in manifest["tensors"]}, "a tied head is sent by name"
+
+
+@pytest.mark.engine
+def test_the_checkpoint_loads_in_plain_transformers_and_differs_from_the_start(
+    zero3: tuple[dict[str, Any], Path, str],
+) -> None:
+    from transformers import AutoModelForCausalLM, AutoTokenizer
+
+    _, folder, _ = zero3
+    checkpoint = folder / "checkpoints" / "round-001"
+    model, tokenizer = AutoModelForCausalLM.from_pretrained(checkpoint), AutoTokenizer.from_pretrained(checkpoint)
+    assert tokenizer.chat_template
+    moved = max(
+        (new - old).abs().max().item()
+        for new, old in zip(weights(checkpoint).values(), weights(POLICY).values(), strict=True)
+    )
+    assert moved > 1e-4
+    assert "license: apache-2.0" in (checkpoint / "README.md").read_text().lower()
+    assert model.num_parameters() > 0
+
+
+@pytest.mark.engine
+def test_the_same_command_finds_its_finished_run(zero3: tuple[dict[str, Any], Path, str]) -> None:
+    summary, folder, _ = zero3
+    again = ["experiment=demo", "rounds=1", "learner.zero_stage=3", "tracker=wandb", "seed=3", *SHORT]
+    found, _, shown = run(folder.parent, *again)
+    assert found == summary and "is finished" in shown
+    other = ratchet("run", *again, "seed=4", f"folder={folder}", folder=folder.parent)
+    assert other.returncode == 2 and "another identity" in other.stderr
+
+
+@pytest.mark.engine
+def test_a_tracked_run_without_a_key_is_offline_and_says_so_once(zero3: tuple[dict[str, Any], Path, str]) -> None:
+    _, folder, shown = zero3
+    assert shown.count("offline") == 1
+    assert len(list((folder / "wandb").glob("offline-run-*/*.wandb"))) == 1
+
+
+@pytest.mark.engine
+def test_a_judge_that_ties_everything_leaves_the_policy_bit_for_bit(tmp_path: Path) -> None:
+    for name, words in (("rounds", range(40)), ("held_out", range(40, 50))):
+        lines = [json.dumps({"prompt": f"Say {n}", "answer": "an answer that nobody gives"}) for n in words]
+        (tmp_path / f"{name}.jsonl").write_text("\n".join(lines))
+    sources = [
+        f"prompts.{key}=[{{path: {tmp_path}/{name}.jsonl}}]"
+        for key, name in (("sources", "rounds"), ("held_out", "held_out"))
+    ]
+    overrides = [
+        "experiment=demo",
+        "rounds=1",
+        "prompts.per_round=32",
+        "rollout.replicas=1",
+        "learner.ranks=1",
+        *sources,
+    ]
+    summary, folder, shown = run(tmp_path, *overrides)
+    (first,) = summary["rounds"]
+    assert (first["examples"], first["ties"], first["steps"], first["policy"]) == (0, 32, 0, "r0-s0")
+    assert "the policy is unchanged" in shown
+    after, before = weights(folder / "checkpoints" / "round-001"), weights(POLICY)
+    assert after.keys() >= before.keys()
+    assert all(torch.equal(after[name], before[name]) for name in before)
+
+
+@pytest.mark.engine
+def test_osp_judges_itself_and_learns_from_graded_pairs(tmp_path: Path) -> None:
+    summary, folder, _ = run(tmp_path, "experiment=osp_smoke", "prompts.per_round=32")
+    (first,) = summary["rounds"]
+    assert first["judgements"] == 32 * 2 * 3 and first["failed_judgements"] <= 0.2 * first["judgements"]
+    assert first["examples"] > 0 and first["steps"] > 0
+    strengths = [row["strength"] for row in Ledger(folder / "ledger").read("examples").to_pylist()]
+    assert all(0.5 < s < 1.0 for s in strengths) and len({round(s, 4) for s in strengths}) > 10
+    judges = {row["judge"] for row in Ledger(folder / "ledger").read("judgements").to_pylist()}
+    assert len(judges) == 1 and judges.pop().startswith("self-r0-s0-")
