@@ -1,19 +1,17 @@
 """The one adapter around vLLM: every vLLM call of the product lives here and in `actors.transfer`.
 
-vLLM's reinforcement-learning interface changes often; `Engine` looks for all that it needs when it starts, and fails
-there.
 Written for and run with vLLM 0.32 (CPU build), engine and scheduler inside this process, one device.
 """
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import torch
 
+from actors.engine_settings import EngineSpec, device_settings, require_api, set_environment
 from loop.errors import InfrastructureFailed, Refused
 from loop.push import Reading
 from loop.records import FinishReason, digest_of
@@ -24,35 +22,6 @@ if TYPE_CHECKING:
     from vllm.outputs import CompletionOutput, RequestOutput
 
     from actors.transfer import Received
-
-CACHE_BLOCK = (
-    32  # tokens; the smallest block that vLLM's CPU kernels run at full speed, so that short prompts share prefixes too
-)
-_NEEDED = (
-    "init_weight_transfer_engine",
-    "start_weight_update",
-    "update_weights",
-    "finish_weight_update",
-    "update_weight_version",
-    "reset_prefix_cache",
-    "collective_rpc",
-)
-_NEEDED_PARAMETERS = ("seed", "logprobs", "prompt_logprobs", "logprob_token_ids", "skip_reading_prefix_cache")
-
-
-@dataclass(frozen=True, slots=True)
-class EngineSpec:
-    """Which model an engine loads and what it may use; fields as in `loop.config`."""
-
-    path: str
-    dtype: str
-    max_context: int
-    max_concurrent: int
-    kv_cache_gb: float
-    gpu_memory: float
-    prefix_caching: bool
-    eager: bool
-    revision: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,8 +54,6 @@ class Engine:
         self.spec = spec
         self._vllm = vllm
         self._open = False
-        on_cpu = {"kv_cache_memory_bytes": int(spec.kv_cache_gb * 2**30)}
-        memory: dict[str, Any] = {"gpu_memory_utilization": spec.gpu_memory} if torch.cuda.is_available() else on_cpu
         self.llm: LLM = vllm.LLM(
             spec.path,
             revision=spec.revision,
@@ -96,13 +63,12 @@ class Engine:
             max_num_seqs=spec.max_concurrent,
             enable_prefix_caching=spec.prefix_caching,
             enforce_eager=spec.eager,
-            block_size=CACHE_BLOCK,
             # end tokens still come from the model's generation configuration, its sampling defaults do not
             generation_config="vllm",
             logprobs_mode="raw_logprobs",
             trust_remote_code=False,
             weight_transfer_config=WeightTransferConfig(backend=register()),
-            **memory,
+            **device_settings(spec),
         )
         self.llm.init_weight_transfer_engine({"init_info": {}})
 
@@ -242,32 +208,6 @@ class Engine:
             raise InfrastructureFailed("the engine cannot run while a push to it is open.")
         prompts: list[Any] = [{"prompt_token_ids": tokens_T} for tokens_T in prompts_T]
         return self.llm.generate(prompts, list(parameters), use_tqdm=False)
-
-
-def set_environment() -> None:
-    """What vLLM reads from the environment when it is imported: one process, quiet, no usage reports."""
-    os.environ.update(
-        VLLM_ENABLE_V1_MULTIPROCESSING="0",
-        VLLM_LOGGING_LEVEL="ERROR",
-        VLLM_NO_USAGE_STATS="1",
-        DO_NOT_TRACK="1",
-    )
-    # overrides the size that an engine is given
-    os.environ.pop("VLLM_CPU_KVCACHE_SPACE", None)
-
-
-def require_api(vllm: Any) -> None:
-    """Check that the installed vLLM has what this adapter calls.
-
-    Raises:
-        InfrastructureFailed: it lacks something; the sentence names vLLM's version and what is missing.
-    """
-    missing = [f"LLM.{name}" for name in _NEEDED if not hasattr(vllm.LLM, name)]
-    missing += [f"SamplingParams.{name}" for name in _NEEDED_PARAMETERS if not hasattr(vllm.SamplingParams, name)]
-    if missing:
-        raise InfrastructureFailed(
-            f"vLLM {vllm.__version__} lacks {', '.join(missing)}, which rollouts need: install the pinned version."
-        )
 
 
 def _discard_by(worker: Any) -> None:

@@ -1,11 +1,12 @@
-"""The judge actor: turns shards of responses into shards of judgements."""
+"""The judge actor: turns shards of responses into shards of judgements, and judged shards into examples."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import cache
 
-from loop.config import Plan
+from actors.pairing import pair_shard
+from loop.config import AlgorithmConfig, Plan
 from loop.judges.judge import Asked, Judge, Reply
 from loop.judging import groups_of, questions
 from loop.records import Judgement, Prompt, Question, Response, ShardRef, digest_of
@@ -15,10 +16,10 @@ from loop.shards import read_shard, write_shard
 class JudgeActor:
     """One judge replica, with the judge of evaluation beside the one that training asks."""
 
-    def __init__(self, store: str, prompts_path: str, plan: Plan, judge: Judge, evaluation: Judge) -> None:
+    def __init__(self, store: str, prompts_path: str, recipe: AlgorithmConfig, judge: Judge, evaluation: Judge) -> None:
         self.store = store
         self.prompts_path = prompts_path
-        self.plan = plan
+        self.recipe = recipe
         self.training_judge = judge
         self.evaluation_judge = evaluation
 
@@ -26,7 +27,7 @@ class JudgeActor:
         """Ask every question of the shard's groups. Statistics: failed, undecided, value (sum over
         decided judgements)."""
         rows = read_shard(responses, Response)
-        judge, plan = (self.evaluation_judge, Plan.pointwise) if evaluation else (self.training_judge, self.plan)
+        judge, plan = (self.evaluation_judge, Plan.pointwise) if evaluation else (self.training_judge, self.recipe.plan)
         asked = self._asked(rows, plan)
         policy = rows[0].policy
         replies, version = judge.answer(asked, policy), judge.version(policy)
@@ -35,6 +36,10 @@ class JudgeActor:
         return write_shard(
             self.store, table, responses.round, responses.shard, judgements, Judgement, _statistics(judgements)
         )
+
+    def pair(self, responses: ShardRef, judgements: ShardRef) -> ShardRef:
+        """The examples of one judged shard; see `pair_shard`."""
+        return pair_shard(self.store, self.recipe, responses, judgements)
 
     def _asked(self, rows: Sequence[Response], plan: Plan) -> list[Asked]:
         prompts = _prompts(self.prompts_path)

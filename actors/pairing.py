@@ -1,4 +1,4 @@
-"""Pairing one judged shard, where the shard is: a Ray task."""
+"""Pairing one judged shard."""
 
 from __future__ import annotations
 

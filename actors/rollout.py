@@ -11,7 +11,8 @@ from functools import lru_cache
 
 import torch
 
-from actors.engine import Engine, EngineSpec, Sampled
+from actors.engine import Engine, Sampled
+from actors.engine_settings import EngineSpec
 from loop.errors import InfrastructureFailed, Refused
 from loop.push import Manifest, Reading
 from loop.push_faults import manifest_faults

@@ -13,12 +13,11 @@ import ray
 
 from actors import cluster
 from actors.calls import wait
-from actors.engine import EngineSpec
+from actors.engine_settings import EngineSpec
 from actors.fleet import Fleet
 from actors.judge import JudgeActor
 from actors.learner_contract import LearnerSettings, LogProbsRequest
 from actors.learner_group import LearnerGroup
-from actors.pairing import pair_shard
 from actors.push import probe, push_weights
 from actors.rollout import RolloutActor
 from actors.self_judge import SelfJudge
@@ -58,7 +57,12 @@ class System:
         self._rollouts: Fleet[GenerateRequest, ShardRef] = Fleet(
             "generation", self._engines, config.rollout.call_timeout_s
         )
-        self._judges: Fleet[ShardRef, ShardRef] = Fleet("judging", self._start_judges(), config.rollout.call_timeout_s)
+        judges = self._start_judges()
+        self._judges: Fleet[ShardRef, ShardRef] = Fleet("judging", judges, config.rollout.call_timeout_s)
+        # pairing is a matter of milliseconds: it needs no processes of its own
+        self._pairers: Fleet[tuple[ShardRef, ShardRef], ShardRef] = Fleet(
+            "pairing", judges, config.rollout.call_timeout_s
+        )
         return self
 
     def __exit__(
@@ -92,12 +96,8 @@ class System:
 
     def pair(self, responses: Sequence[ShardRef], judgements: Sequence[ShardRef]) -> Iterator[ShardRef]:
         """See `Fleets`."""
-        task = ray.remote(num_cpus=0)(pair_shard)
-        calls = [
-            task.remote(self._store, self.config.algorithm, answers, judged)
-            for answers, judged in zip(responses, judgements, strict=True)
-        ]
-        yield from wait(calls, self.config.rollout.call_timeout_s, "pairing")
+        shards = zip(responses, judgements, strict=True)
+        return self._pairers.map(lambda actor, shard: actor.pair.remote(*shard), shards)
 
     def anchor(self, round: int, examples: Sequence[ShardRef], responses: Sequence[ShardRef]) -> Iterator[ShardRef]:
         """See `Fleets`. In round 1 every anchor is the policy that sampled."""
@@ -189,9 +189,9 @@ class System:
         actor = ray.remote(JudgeActor).options(
             **cluster.options(cluster.threads(config.cluster, config.judge.replicas))
         )
-        plan, path = config.algorithm.plan, self.task.prompts_path
+        recipe, path = config.algorithm, self.task.prompts_path
         return [
-            actor.remote(self._store, path, plan, self._judge(), Verifier(config.judge.normalise))
+            actor.remote(self._store, path, recipe, self._judge(), Verifier(config.judge.normalise))
             for _ in range(config.judge.replicas)
         ]
 

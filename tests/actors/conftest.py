@@ -9,7 +9,8 @@ import torch
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers
 from transformers import AutoModelForCausalLM, GenerationConfig, PreTrainedTokenizerFast, Qwen2Config, Qwen2ForCausalLM
 
-from actors.engine import Engine, EngineSpec
+from actors.engine import Engine
+from actors.engine_settings import EngineSpec
 from loop.push import Manifest, Reading, TensorSpec
 
 CONTEXT = 128

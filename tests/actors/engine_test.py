@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from actors.engine import Engine, require_api
+from actors.engine import Engine
+from actors.engine_settings import require_api
 from loop.errors import InfrastructureFailed, Refused
 from loop.sampling import Sampling
 

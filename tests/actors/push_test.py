@@ -16,7 +16,7 @@ import ray
 import torch
 from ray import cloudpickle
 
-from actors.engine import EngineSpec
+from actors.engine_settings import EngineSpec
 from actors.push import probe, push_weights
 from actors.rollout import RolloutActor
 from loop.errors import InfrastructureFailed

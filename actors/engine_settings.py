@@ -1,0 +1,89 @@
+"""What a vLLM engine is started with: its specification, the environment, and what the installed vLLM must offer.
+
+vLLM's reinforcement-learning interface changes often; an engine looks for all that it needs when it starts, and fails
+there.
+"""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+
+from loop.errors import InfrastructureFailed
+
+CACHE_BLOCK = 32
+"""Tokens of a prefix-cache block: the smallest that vLLM's CPU kernels run at full speed, so short prompts share."""
+
+PREFILL_TOKENS = 4096
+"""Prompt tokens that a CPU engine takes in one step, at least."""
+
+_NEEDED = (
+    "init_weight_transfer_engine",
+    "start_weight_update",
+    "update_weights",
+    "finish_weight_update",
+    "update_weight_version",
+    "reset_prefix_cache",
+    "collective_rpc",
+)
+_NEEDED_PARAMETERS = ("seed", "logprobs", "prompt_logprobs", "logprob_token_ids", "skip_reading_prefix_cache")
+
+
+@dataclass(frozen=True, slots=True)
+class EngineSpec:
+    """Which model an engine loads and what it may use; fields as in `loop.config`."""
+
+    path: str
+    dtype: str
+    max_context: int
+    max_concurrent: int
+    kv_cache_gb: float
+    gpu_memory: float
+    prefix_caching: bool
+    eager: bool
+    revision: str | None = None
+
+
+def device_settings(spec: EngineSpec) -> dict[str, Any]:
+    """Settings that differ between devices.
+
+    Without a GPU, vLLM 0.32 fails when it splits the prompt of a request that has a seed ("CPU Generator does not use
+    offset"), so prompts are never split there.
+    """
+    if torch.cuda.is_available():
+        return {"gpu_memory_utilization": spec.gpu_memory, "block_size": CACHE_BLOCK}
+    return {
+        "block_size": CACHE_BLOCK,
+        "kv_cache_memory_bytes": int(spec.kv_cache_gb * 2**30),
+        "enable_chunked_prefill": False,
+        "max_num_batched_tokens": max(spec.max_context, PREFILL_TOKENS),
+    }
+
+
+def set_environment() -> None:
+    """What vLLM reads from the environment when it is imported: one process, quiet, no usage reports."""
+    os.environ.update(
+        VLLM_ENABLE_V1_MULTIPROCESSING="0",
+        VLLM_LOGGING_LEVEL="ERROR",
+        VLLM_NO_USAGE_STATS="1",
+        DO_NOT_TRACK="1",
+    )
+    # overrides the size that an engine is given
+    os.environ.pop("VLLM_CPU_KVCACHE_SPACE", None)
+
+
+def require_api(vllm: Any) -> None:
+    """Check that the installed vLLM has what this adapter calls.
+
+    Raises:
+        InfrastructureFailed: it lacks something; the sentence names vLLM's version and what is missing.
+    """
+    missing = [f"LLM.{name}" for name in _NEEDED if not hasattr(vllm.LLM, name)]
+    missing += [f"SamplingParams.{name}" for name in _NEEDED_PARAMETERS if not hasattr(vllm.SamplingParams, name)]
+    if missing:
+        raise InfrastructureFailed(
+            f"vLLM {vllm.__version__} lacks {', '.join(missing)}, which rollouts need: install the pinned version."
+        )
