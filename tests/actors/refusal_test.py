@@ -44,7 +44,7 @@ def lines(*rows: object) -> str:
         (lines(GOOD, {"prompt": 3, "answer": "b"}), "prompt"),
         ("", "empty"),
         (lines(GOOD, {"prompt": "Copy: abc", "answer": "abd"}), "answer"),
-        (lines({"prompt": "x" * 5000, "answer": "b"}), "long"),
+        (lines({"prompt": "x" * 5000, "answer": "b"}), "no prompt of"),
     ],
 )
 def test_bad_prompts_are_refused_with_file_and_line(
