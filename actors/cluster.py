@@ -17,26 +17,27 @@ QUIET = {
     "HF_HUB_DISABLE_PROGRESS_BARS": "1",
     "VLLM_NO_USAGE_STATS": "1",
     "DO_NOT_TRACK": "1",
+    "TRANSFORMERS_VERBOSITY": "error",
+    # tensors of a weight stream are written to the object store once, and read from it without a copy
+    "RAY_ENABLE_ZERO_COPY_TORCH_TENSORS": "1",
 }
-"""Telemetry of third parties is off, everywhere."""
+"""The environment of every process: telemetry of third parties is off, and their progress bars and advice are."""
 
 
-def connect(cluster: ClusterConfig) -> None:
-    """Join the cluster at `cluster.address`, or start one on this machine that ends with this process."""
+def connect(cluster: ClusterConfig, threads: int) -> None:
+    """Join the cluster at `cluster.address`, or start one on this machine that ends with this process. Processes of a
+    cluster started here inherit this one's environment, in which native code is pinned to `threads`."""
     os.environ.update(QUIET)
-    local: dict[str, Any] = {}
-    if cluster.address is None:
-        local = {
-            "num_cpus": cores(cluster),
-            "include_dashboard": False,
-            "object_store_memory": int(cluster.object_store_gb * 1e9),
-        }
+    if cluster.address is not None:
+        ray.init(address=cluster.address, logging_level="ERROR", log_to_driver=False)
+        return
+    os.environ.update(pinned(threads))
     ray.init(
-        address=cluster.address,
+        num_cpus=cores(cluster),
+        include_dashboard=False,
+        object_store_memory=int(cluster.object_store_gb * 1e9),
         logging_level="ERROR",
         log_to_driver=False,
-        runtime_env={"env_vars": QUIET},
-        **local,
     )
 
 
@@ -50,7 +51,16 @@ def threads(cluster: ClusterConfig, actors: int) -> int:
     return cluster.threads or max(1, cores(cluster) // actors)
 
 
-def options(threads: int, gpus: float = 0.0) -> dict[str, Any]:
-    """Ray options of an actor that pins its threads. Phases take turns on the same cores, so actors reserve none."""
-    pinned = {name: str(threads) for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")}
-    return {"num_cpus": 0, "num_gpus": gpus, "runtime_env": {"env_vars": {**QUIET, **pinned}}}
+def pinned(threads: int) -> dict[str, str]:
+    """The environment that pins native code to a number of threads."""
+    return {name: str(threads) for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")}
+
+
+def options(cluster: ClusterConfig, threads: int, gpus: float = 0.0) -> dict[str, Any]:
+    """Ray options of an actor. Phases take turns on the same cores, so actors reserve none.
+
+    On a cluster that is joined, the environment travels with each actor; that costs a new process a second, so a
+    cluster started here goes without.
+    """
+    environment = {"runtime_env": {"env_vars": {**QUIET, **pinned(threads)}}} if cluster.address is not None else {}
+    return {"num_cpus": 0, "num_gpus": gpus, **environment}

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from actors.engine_settings import EngineSpec, device_settings, require_api, set_environment
+from actors.engine_settings import EngineSpec, device_settings, prepare_process, require_api
 from loop.errors import InfrastructureFailed, Refused
 from loop.push import Reading
 from loop.records import FinishReason, digest_of
@@ -44,7 +44,7 @@ class Engine:
     """
 
     def __init__(self, spec: EngineSpec) -> None:
-        set_environment()
+        prepare_process(spec.eager)
         import vllm
         from vllm.config import WeightTransferConfig
 

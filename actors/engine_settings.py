@@ -63,8 +63,14 @@ def device_settings(spec: EngineSpec) -> dict[str, Any]:
     }
 
 
-def set_environment() -> None:
-    """What vLLM reads from the environment when it is imported: one process, quiet, no usage reports."""
+def prepare_process(eager: bool) -> None:
+    """What vLLM finds when it is imported: one process, quiet, no usage reports.
+
+    Without a GPU, an eager engine also does without torch's compiler: vLLM compiles small parts of its sampler even
+    then, which takes a CPU seconds at the first answer and gains nothing.
+    """
+    if eager and not torch.cuda.is_available():
+        torch._dynamo.config.disable = True
     os.environ.update(
         VLLM_ENABLE_V1_MULTIPROCESSING="0",
         VLLM_LOGGING_LEVEL="ERROR",

@@ -8,6 +8,7 @@ import os
 import sys
 import time
 from collections.abc import Sequence
+from contextlib import ExitStack
 
 from omegaconf import OmegaConf
 
@@ -122,9 +123,9 @@ def execute(task: Task, view: View, started: float) -> RunSummary:
             config.tracker.examples,
         )
         try:
-            with System(task) as fleets:
+            with ExitStack() as running:
                 with view.phase(0, "start", 0, ""):
-                    fleets.ready()
+                    fleets = running.enter_context(System(task))
                 return run(task, fleets, book)
         except (RatchetError, KeyboardInterrupt) as error:
             book.stop(str(error) or "interrupted")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import ray
@@ -24,13 +24,11 @@ _GROUPS_AHEAD = 4
 class LearnerGroup:
     """All DeepSpeed ranks. Creating one starts them without waiting; `wait_ready` waits."""
 
-    def __init__(self, settings: LearnerSettings, threads: int, gpus_per_rank: float = 0.0) -> None:
-        """`threads`: cores of each rank."""
+    def __init__(self, settings: LearnerSettings, threads: int, options: Mapping[str, Any] | None = None) -> None:
+        """`threads`: cores of each rank; `options`: Ray's, of each rank's actor."""
         self.settings = settings
         self.ranks = settings.learner.ranks
-        actor = ray.remote(LearnerActor).options(
-            num_cpus=threads, num_gpus=gpus_per_rank, runtime_env={"env_vars": _environment(threads, gpus_per_rank)}
-        )
+        actor = ray.remote(LearnerActor).options(**(options or {"num_cpus": 0}))
         self._actors: list[ActorHandle[Any]] = [
             actor.remote(rank, self.ranks, settings, threads) for rank in range(self.ranks)
         ]
@@ -101,18 +99,3 @@ class LearnerGroup:
     def _all(self, method: str, *arguments: Any) -> list[Any]:
         calls = [getattr(learner, method).remote(*arguments) for learner in self._actors]
         return wait(calls, self.settings.learner.call_timeout_s, f"the learners' {method}")
-
-
-def _environment(threads: int, gpus_per_rank: float) -> dict[str, str]:
-    variables = {
-        "OMP_NUM_THREADS": str(threads),
-        "TOKENIZERS_PARALLELISM": "false",
-        "HF_HUB_DISABLE_PROGRESS_BARS": "1",
-        "HF_HUB_DISABLE_TELEMETRY": "1",
-        "TRANSFORMERS_VERBOSITY": "error",
-        # Tensors of a weight stream are written to the object store once, and read from it without a copy.
-        "RAY_ENABLE_ZERO_COPY_TORCH_TENSORS": "1",
-    }
-    if gpus_per_rank == 0:
-        variables |= {"DS_ACCELERATOR": "cpu", "CUDA_VISIBLE_DEVICES": ""}
-    return variables

@@ -21,7 +21,7 @@ from actors.learner_group import LearnerGroup
 from actors.push import probe, push_weights
 from actors.rollout import RolloutActor
 from actors.self_judge import SelfJudge
-from loop.config import Anchor, JudgeKind, RunConfig
+from loop.config import Anchor, DType, JudgeKind, RunConfig
 from loop.driver import Task
 from loop.fleets import Pushed
 from loop.judges.judge import Judge
@@ -49,40 +49,44 @@ class System:
         self._version = INITIAL
 
     def __enter__(self) -> System:
-        config = self.config
-        cluster.connect(config.cluster)
+        """Start the engines and judges, and wait until the engines are up."""
+        cluster.connect(self.config.cluster, cluster.threads(self.config.cluster, self.config.rollout.replicas))
+        try:
+            self._start()
+        except BaseException:
+            ray.shutdown()
+            raise
+        return self
+
+    def _start(self) -> None:
+        rollout = self.config.rollout
         self._store = str(self.task.store)
         self._engines = self._start_engines()
-        self._learners = self._start_learners()
-        self._rollouts: Fleet[GenerateRequest, ShardRef] = Fleet(
-            "generation", self._engines, config.rollout.call_timeout_s
-        )
         judges = self._start_judges()
-        self._judges: Fleet[ShardRef, ShardRef] = Fleet("judging", judges, config.rollout.call_timeout_s)
+        self._rollouts: Fleet[GenerateRequest, ShardRef] = Fleet("generation", self._engines, rollout.call_timeout_s)
+        self._judges: Fleet[ShardRef, ShardRef] = Fleet("judging", judges, rollout.call_timeout_s)
         # pairing is a matter of milliseconds: it needs no processes of its own
-        self._pairers: Fleet[tuple[ShardRef, ShardRef], ShardRef] = Fleet(
-            "pairing", judges, config.rollout.call_timeout_s
-        )
-        return self
+        self._pairers: Fleet[tuple[ShardRef, ShardRef], ShardRef] = Fleet("pairing", judges, rollout.call_timeout_s)
+        wait([e.version.remote() for e in self._engines], rollout.start_timeout_s, "starting the engines")
+        # the learners load while the engines sample the initial policy's answers
+        self._learners = self._start_learners()
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         ray.shutdown()
 
-    def ready(self) -> float:
-        """Wait until everything is up, and measure how far engines and learner are apart on the checkpoint that both
-        loaded."""
-        config = self.config
-        wait([e.version.remote() for e in self._engines], config.rollout.start_timeout_s, "starting the engines")
+    def meet(self) -> float:
+        """See `Fleets`."""
+        config, dtype = self.config, self.config.model.dtype
         model_bytes = self._learners.wait_ready(config.learner.start_timeout_s)
         refuse_oversized(model_bytes, config.push.max_store_gb)
         pool_T = [prompt.tokens_T for prompt in self.task.pool.test]
         length = min(PROBE_TOKENS, config.rollout.max_context - 1)
         self._texts_T = fixed_texts(pool_T, config.push.probe_texts, length)
         self._reading: Reading = self._learners.read_probe(self._texts_T)
-        gap = self._probe(None, float("inf") if config.model.dtype.value != "float32" else config.push.tolerance)
-        self._tolerance = allowed_gap(config.model.dtype.value, gap, config.push.tolerance)
+        gap = self._probe(None, config.push.tolerance if dtype is DType.float32 else float("inf"))
+        self._tolerance = allowed_gap(dtype.value, gap, config.push.tolerance)
         self._sampler_serves = gap <= config.push.tolerance
         return gap
 
@@ -175,20 +179,22 @@ class System:
             revision=config.model.revision,
         )
         threads = cluster.threads(config.cluster, rollout.replicas)
-        actor = ray.remote(RolloutActor).options(**cluster.options(threads, config.cluster.gpus_per_rollout))
+        actor = ray.remote(RolloutActor).options(
+            **cluster.options(config.cluster, threads, config.cluster.gpus_per_rollout)
+        )
         return [actor.remote(spec, self._store, threads, str(INITIAL)) for _ in range(rollout.replicas)]
 
     def _start_learners(self) -> LearnerGroup:
         config = self.config
         settings = LearnerSettings(config.model, config.learner, config.algorithm)
         threads = cluster.threads(config.cluster, config.learner.ranks)
-        return LearnerGroup(settings, threads, config.cluster.gpus_per_learner)
+        options = cluster.options(config.cluster, threads, config.cluster.gpus_per_learner)
+        return LearnerGroup(settings, threads, options)
 
     def _start_judges(self) -> list[Any]:
         config = self.config
-        actor = ray.remote(JudgeActor).options(
-            **cluster.options(cluster.threads(config.cluster, config.judge.replicas))
-        )
+        threads = cluster.threads(config.cluster, config.judge.replicas)
+        actor = ray.remote(JudgeActor).options(**cluster.options(config.cluster, threads))
         recipe, path = config.algorithm, self.task.prompts_path
         return [
             actor.remote(self._store, path, recipe, self._judge(), Verifier(config.judge.normalise))

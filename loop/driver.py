@@ -49,6 +49,7 @@ def run(task: Task, fleets: Fleets, book: Book) -> RunSummary:
     policy = PolicyVersion(0, 0)
     with book.round(0) as start:
         evaluate(task, fleets, start, policy)
+        start.push_gap = start.do("meet", fleets.meet)
         book.close(start, policy)
     for number in range(1, task.config.rounds + 1):
         with book.round(number) as round:

@@ -28,6 +28,11 @@ class Pushed:
 class Fleets(Protocol):
     """Rollout engines, judges, pairing workers and learner ranks."""
 
+    def meet(self) -> float:
+        """Wait for the learners, and probe how far they and the engines are apart on the checkpoint that both loaded:
+        the largest difference of a log-prob, in nats."""
+        ...
+
     def generate(self, requests: Sequence[GenerateRequest]) -> Iterator[ShardRef]:
         """Sample responses: one shard of `Response` rows per request, as completed."""
         ...

@@ -42,6 +42,10 @@ class StubFleets:
         self.calls: list[str] = []
         self.asked: list[GenerateRequest] = []
 
+    def meet(self) -> float:
+        self.calls.append("meet")
+        return 1e-7
+
     def generate(self, requests: Sequence[GenerateRequest]) -> Iterator[ShardRef]:
         for request in requests:
             self.calls.append(f"generate:{request.purpose}")
@@ -113,7 +117,7 @@ def drive(folder: Path, *overrides: str, **stub: int) -> tuple[RunSummary, StubF
 
 def test_phases_come_in_the_order_of_a_round(tmp_path: Path) -> None:
     _, fleets, _ = drive(tmp_path)
-    start = ["generate:evaluate", "score"]
+    start = ["generate:evaluate", "score", "meet"]
     first = [
         "generate:train",
         "judge",
