@@ -25,7 +25,8 @@ def wait(refs: Sequence[Any], timeout_s: float, what: str) -> list[Any]:
     while pending:
         ready, pending = ray.wait(pending, timeout=max(deadline - time.monotonic(), 0.0))
         if not ready:
-            raise InfrastructureFailed(f"{what}: {len(pending)} of {len(refs)} not finished within {timeout_s:g} s")
+            count = f"{len(pending)} of {len(refs)} calls " if len(refs) > 1 else ""
+            raise InfrastructureFailed(f"{what}: {count}not finished within {timeout_s:g} s")
         for ref in ready:
             _checked(ref, what)
     return [_checked(ref, what) for ref in refs]

@@ -108,7 +108,8 @@ def _get(ref: Any, timeout_s: float, who: str, doing: str) -> Any:
     try:
         return wait([ref], timeout_s, who)[0]
     except RatchetError as error:
-        raise InfrastructureFailed(f"{doing}: {who}: {error}") from error
+        whose = "" if str(error).startswith(who) else f"{who}: "
+        raise InfrastructureFailed(f"{doing}: {whose}{error}") from error
 
 
 def _gather(refs: Sequence[Any], timeout_s: float, doing: str) -> list[Any]:

@@ -1,4 +1,4 @@
-"""The object-store transport: tensors that are call arguments (from Ray's object store) go into a live vLLM model.
+"""Weights into a live vLLM model: what every transport shares, and the transport through Ray's object store.
 
 Imported only after `actors.engine` has set vLLM's environment. The base classes and the layer-wise reload are vLLM
 0.32's (`vllm.distributed.weight_transfer`, `vllm.model_executor.model_loader.reload`); ours are the digests and the
@@ -7,9 +7,11 @@ count of what arrived.
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
+from typing import TypeVar
 
 import torch
 from vllm.distributed.weight_transfer.base import WeightTransferEngine, WeightTransferInitInfo, WeightTransferUpdateInfo
@@ -46,23 +48,29 @@ class StoreUpdate(WeightTransferUpdateInfo):
     tensors: dict[str, torch.Tensor]
 
 
-class StoreTransfer(WeightTransferEngine[StoreInit, StoreUpdate]):
-    """One per vLLM worker; `received` describes the update in progress or the last one."""
+InitInfo = TypeVar("InitInfo", bound=WeightTransferInitInfo)
+UpdateInfo = TypeVar("UpdateInfo", bound=WeightTransferUpdateInfo)
 
-    init_info_cls = StoreInit
-    update_info_cls = StoreUpdate
+
+class CountedTransfer(WeightTransferEngine[InitInfo, UpdateInfo]):
+    """What transports share: a layer-wise reload that digests what arrives and counts what each module got.
+
+    A transport says how tensors arrive. One per vLLM worker; `received` describes the update in progress or the last.
+    """
+
     supports_draft_weight_update = False
 
     _tensors: list[TensorSpec]
     _incomplete: tuple[str, ...]
 
+    @abstractmethod
+    def arriving(self, update_info: UpdateInfo) -> Iterator[tuple[str, torch.Tensor]]:
+        """The tensors of one group under their checkpoint names, as they arrive."""
+
     @property
     def received(self) -> Received:
         """What has arrived since the update began."""
         return Received(tuple(self._tensors), self._incomplete)
-
-    def init_transfer_engine(self, init_info: StoreInit) -> None:
-        """Nothing to set up."""
 
     def start_weight_update(self) -> None:
         """Open an update: parameters wait on the meta device until their module is complete."""
@@ -75,7 +83,7 @@ class StoreTransfer(WeightTransferEngine[StoreInit, StoreUpdate]):
         if self.device.type != "cpu":
             torch.accelerator.synchronize()
 
-    def receive_weights(self, update_info: StoreUpdate) -> None:
+    def receive_weights(self, update_info: UpdateInfo) -> None:
         """Digest every tensor at the moment at which the model takes it.
 
         When the model refuses one, vLLM ends the update at once; the model is brought back into service form first, or
@@ -83,7 +91,7 @@ class StoreTransfer(WeightTransferEngine[StoreInit, StoreUpdate]):
         """
 
         def taken() -> Iterator[tuple[str, torch.Tensor]]:
-            for name, tensor in update_info.tensors.items():
+            for name, tensor in self.arriving(update_info):
                 self._tensors.append(TensorSpec.of(name, tensor))
                 yield name, tensor
 
@@ -110,6 +118,20 @@ class StoreTransfer(WeightTransferEngine[StoreInit, StoreUpdate]):
 
     def shutdown(self) -> None:
         """Nothing to release."""
+
+
+class StoreTransfer(CountedTransfer[StoreInit, StoreUpdate]):
+    """Tensors are call arguments, which Ray takes from its object store."""
+
+    init_info_cls = StoreInit
+    update_info_cls = StoreUpdate
+
+    def init_transfer_engine(self, init_info: StoreInit) -> None:
+        """Nothing to set up."""
+
+    def arriving(self, update_info: StoreUpdate) -> Iterator[tuple[str, torch.Tensor]]:
+        """They are there already."""
+        return iter(update_info.tensors.items())
 
 
 def _incomplete_modules(model: torch.nn.Module) -> Iterator[str]:
