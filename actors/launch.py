@@ -40,10 +40,11 @@ def show(overrides: Sequence[str]) -> int:
 
 def launch(overrides: Sequence[str], as_json: bool) -> int:
     """Compose, then run. Raises: RatchetError."""
-    return launch_config(validate(compose(overrides)), as_json)
+    launch_config(validate(compose(overrides)), as_json)
+    return 0
 
 
-def launch_config(config: RunConfig, as_json: bool) -> int:
+def launch_config(config: RunConfig, as_json: bool) -> RunSummary:
     """Run one configuration, or show what it came to when it is finished already."""
     started = time.monotonic()
     quiet_libraries()
@@ -60,7 +61,7 @@ def launch_config(config: RunConfig, as_json: bool) -> int:
         view.close()
     if as_json:
         print(json.dumps(summary.to_json(), indent=2))
-    return 0
+    return summary
 
 
 def prepare(config: RunConfig) -> Task:

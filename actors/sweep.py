@@ -11,23 +11,27 @@ from omegaconf import DictConfig
 from actors.launch import launch_config
 from loop.composition import refuse_additions, register, typed
 from loop.errors import RatchetError
+from loop.summary import RunSummary
 from loop.validation import validate
+from loop.view.sweep import sweep_lines
 
 
 def sweep(overrides: Sequence[str], as_json: bool) -> int:
-    """Run every point, also after one that failed; the first exit status that is not 0."""
+    """Run every point, also after one that failed; the exit status of the first that failed."""
     register()
     refuse_additions(overrides)
     statuses: list[int] = []
+    summaries: list[RunSummary] = []
 
     @hydra.main(config_path="pkg://conf", config_name="config", version_base="1.3")
     def point(composed: DictConfig) -> None:
         try:
-            statuses.append(launch_config(validate(typed(composed)), as_json))
+            summaries.append(launch_config(validate(typed(composed)), as_json))
         except RatchetError as error:
             print(f"ratchet: {error}", file=sys.stderr)
             statuses.append(error.exit_code)
 
     sys.argv = ["ratchet run", "--multirun", *overrides]
     point()
-    return next((status for status in statuses if status), 0)
+    print("", *sweep_lines(summaries), sep="\n", file=sys.stderr if as_json else sys.stdout)
+    return statuses[0] if statuses else 0
