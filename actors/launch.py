@@ -16,7 +16,7 @@ from loop.book import Book
 from loop.composition import compose
 from loop.config import JudgeKind, RunConfig
 from loop.describe import banner, blank_summary, plain
-from loop.driver import Task, run
+from loop.driver import run
 from loop.errors import RatchetError, Refused
 from loop.folder import begin, claim, summary_if_finished
 from loop.identity import identity_of, model_fingerprint, run_folder
@@ -27,6 +27,7 @@ from loop.memory import MemoryWatch
 from loop.prompts.loading import load_prompts
 from loop.prompts.tokenizer import load_tokenizer
 from loop.summary import RunSummary
+from loop.task import Task
 from loop.tracker import open_tracker
 from loop.validation import required_columns, validate
 from loop.view import View, open_view

@@ -22,7 +22,6 @@ from actors.push import probe, push_weights
 from actors.rollout import RolloutActor
 from actors.self_judge import SelfJudge
 from loop.config import Anchor, DType, JudgeKind, RunConfig
-from loop.driver import Task
 from loop.fleets import Pushed
 from loop.judges.judge import Judge
 from loop.judges.verifier import Verifier
@@ -32,6 +31,7 @@ from loop.push import Manifest, Reading, allowed_gap, fixed_texts, refuse_oversi
 from loop.records import Example, PolicyVersion, ShardRef, seed_of
 from loop.sampling import GenerateRequest
 from loop.shards import read_shards
+from loop.task import Task
 
 PROBE_TOKENS = 100
 """Length of a probe text: three whole blocks of the prefix cache."""

@@ -5,8 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 
 from loop.ledger import Ledger
@@ -41,10 +40,9 @@ class Book:
         self.started = started
         self.examples_shown = examples_shown
 
-    @contextmanager
-    def round(self, number: int) -> Iterator[Recorder]:
+    def round(self, number: int) -> Recorder:
         """A recorder for one round."""
-        yield Recorder(number, self.ledger, self.view, self.first_token)
+        return Recorder(number, self.ledger, self.view, self.first_token)
 
     def close(self, round: Recorder, policy: PolicyVersion) -> None:
         """Summarise a round and tell everybody."""

@@ -1,6 +1,8 @@
 """The configuration: types and defaults in one place. Hydra composes `conf/` onto these dataclasses, so unknown keys
 and wrong types are refused by composition itself; `loop.validation` refuses what types cannot say.
 
+Longer than other files so that every key, its default and its meaning stand in one place.
+
 A field whose metadata holds `identity=False` depends on time, place or taste; it does not enter a run's identity.
 """
 

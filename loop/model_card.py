@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from loop.driver import Task
 from loop.records import PolicyVersion
+from loop.task import Task
 
 _LICENSE = re.compile(r"^license:\s*(\S+)", re.MULTILINE)
 

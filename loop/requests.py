@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from loop.config import RolloutConfig
-from loop.records import PolicyVersion
+from loop.records import PolicyVersion, Purpose
 from loop.sampling import GenerateRequest, Sampling
+from loop.task import Task
 
 
 def sampling_of(rollout: RolloutConfig) -> Sampling:
@@ -21,31 +22,34 @@ def sampling_of(rollout: RolloutConfig) -> Sampling:
     )
 
 
-def generate_requests(
-    rollout: RolloutConfig,
-    identity: str,
-    round: int,
-    policy: PolicyVersion,
-    prompts_path: str,
-    prompt_ids: Sequence[str],
-    k: int,
-    evaluation: bool = False,
+def train_requests(task: Task, round: int, policy: PolicyVersion, prompt_ids: Sequence[str]) -> list[GenerateRequest]:
+    """K responses for each of a round's prompts."""
+    return _requests(task, "responses", round, "train", policy, prompt_ids, task.config.algorithm.k)
+
+
+def evaluation_requests(task: Task, round: int, policy: PolicyVersion) -> list[GenerateRequest]:
+    """Answers to the test prompts."""
+    ids = [prompt.prompt_id for prompt in task.pool.test]
+    return _requests(task, "evaluation_responses", round, "evaluate", policy, ids, task.config.evaluate.samples)
+
+
+def _requests(
+    task: Task, table: str, round: int, purpose: Purpose, policy: PolicyVersion, prompt_ids: Sequence[str], k: int
 ) -> list[GenerateRequest]:
-    """One round's prompts cut into fixed slices of `rollout.shard_prompts`, in order: shard i is always the same
-    prompts."""
-    size = rollout.shard_prompts
+    """Prompts cut into fixed slices of `rollout.shard_prompts`, in order: shard i is always the same prompts."""
+    size = task.config.rollout.shard_prompts
     return [
         GenerateRequest(
-            identity=identity,
-            table="evaluation_responses" if evaluation else "responses",
+            identity=task.identity,
+            table=table,
             round=round,
             shard=shard,
-            purpose="evaluate" if evaluation else "train",
+            purpose=purpose,
             policy=str(policy),
-            prompts_path=prompts_path,
+            prompts_path=task.prompts_path,
             prompt_ids=tuple(prompt_ids[start : start + size]),
             k=k,
-            sampling=sampling_of(rollout),
+            sampling=sampling_of(task.config.rollout),
         )
         for shard, start in enumerate(range(0, len(prompt_ids), size))
     ]

@@ -12,7 +12,7 @@ import pytest
 from loop.book import Book
 from loop.composition import compose
 from loop.describe import blank_summary
-from loop.driver import Task, is_due, run
+from loop.driver import is_due, run
 from loop.errors import Stopped
 from loop.fleets import Pushed
 from loop.learning import LearnReport
@@ -22,6 +22,7 @@ from loop.records import Example, Judgement, PolicyVersion, Prompt, Response, Sh
 from loop.sampling import GenerateRequest
 from loop.shards import read_shard, write_shard
 from loop.summary import RunSummary, read_summary
+from loop.task import Task
 from loop.tracker import NullTracker
 from loop.view import open_view
 from tests.loop.factories import judgement, response
