@@ -12,8 +12,10 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
+from actors.engine import Engine
 from loop.composition import CONF
 from loop.ledger import Ledger
+from tests.actors.conftest import tiny_spec
 
 POLICY = CONF / "demo" / "policy"
 SHORT = ["prompts.per_round=64", "evaluate.samples=1"]
@@ -83,7 +85,7 @@ def test_the_ledger_leads_from_an_example_back_to_everything(zero3: tuple[dict[s
 
 
 @pytest.mark.engine
-def test_the_checkpoint_loads_in_plain_transformers_and_differs_from_the_start(
+def test_the_checkpoint_loads_in_plain_transformers_and_in_vllm_and_differs_from_the_start(
     zero3: tuple[dict[str, Any], Path, str],
 ) -> None:
     from transformers import AutoModelForCausalLM, AutoTokenizer
@@ -92,6 +94,14 @@ def test_the_checkpoint_loads_in_plain_transformers_and_differs_from_the_start(
     checkpoint = folder / "checkpoints" / "round-001"
     model, tokenizer = AutoModelForCausalLM.from_pretrained(checkpoint), AutoTokenizer.from_pretrained(checkpoint)
     assert tokenizer.chat_template
+    prompt_T = tokenizer.apply_chat_template([{"role": "user", "content": "Copy: abcde"}], add_generation_prompt=True)[
+        "input_ids"
+    ]
+    text_T = [*prompt_T, *tokenizer.encode("abcde", add_special_tokens=False), tokenizer.eos_token_id]
+    with torch.no_grad():
+        logits = model.float()(torch.tensor([text_T])).logits[0, :-1].log_softmax(-1)
+    expected = logits.gather(-1, torch.tensor(text_T[1:])[:, None]).squeeze(-1).tolist()
+    assert Engine(tiny_spec(str(checkpoint))).text_logprobs([text_T])[0] == pytest.approx(expected, abs=1e-4)
     moved = max(
         (new - old).abs().max().item()
         for new, old in zip(weights(checkpoint).values(), weights(POLICY).values(), strict=True)
