@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Sequence
 from typing import Any
 
 import ray
-from ray.exceptions import RayActorError, RayTaskError
+from ray.exceptions import RayActorError, RayError, RayTaskError
 
 from loop.errors import InfrastructureFailed, RatchetError
+
+_ANSI = re.compile(r"\x1b\[[0-9;]*m")
 
 
 def wait(refs: Sequence[Any], timeout_s: float, what: str) -> list[Any]:
@@ -17,8 +20,9 @@ def wait(refs: Sequence[Any], timeout_s: float, what: str) -> list[Any]:
 
     The first failure ends the wait: the other calls may be waiting for the one that failed.
 
-    Raises: InfrastructureFailed after `timeout_s` seconds or when an actor died; the project's own errors as they were
-    raised; anything else is a fault in the program and keeps Ray's task error with the remote traceback.
+    Raises: InfrastructureFailed after `timeout_s` seconds, when an actor died or Ray lost something; the project's own
+    errors as they were raised; anything else is a fault in the program and keeps Ray's task error with the remote
+    traceback.
     """
     deadline = time.monotonic() + timeout_s
     pending = list(refs)
@@ -40,4 +44,15 @@ def _checked(ref: Any, what: str) -> Any:
             raise error.cause from None
         raise
     except RayActorError as error:
-        raise InfrastructureFailed(f"{what}: a process died ({str(error).splitlines()[0]})") from error
+        raise InfrastructureFailed(f"{what}: a process died ({reason_of(error)})") from error
+    except RayError as error:
+        raise InfrastructureFailed(f"{what}: {reason_of(error)}") from error
+
+
+def reason_of(error: BaseException) -> str:
+    """What went wrong in one line. When an actor could not even be made, Ray's message is the remote traceback, and its
+    last line the cause; otherwise the first line says it."""
+    lines = [line.strip() for line in _ANSI.sub("", str(error)).splitlines() if line.strip()]
+    if not lines:
+        return type(error).__name__
+    return lines[-1] if "creation task" in lines[0] else lines[0]

@@ -8,6 +8,7 @@ from typing import Any
 import ray
 
 from loop.config import ClusterConfig
+from loop.errors import InfrastructureFailed, Refused
 
 QUIET = {
     "RAY_USAGE_STATS_ENABLED": "0",
@@ -33,12 +34,27 @@ def connect(cluster: ClusterConfig, threads: int) -> None:
         return
     os.environ.update(pinned(threads))
     ray.init(
+        address="local",
         num_cpus=cores(cluster),
         include_dashboard=False,
         object_store_memory=int(cluster.object_store_gb * 1e9),
         logging_level="ERROR",
         log_to_driver=False,
     )
+
+
+def require_gpus(cluster: ClusterConfig, rollouts: int, learners: int) -> None:
+    """Raises: Refused when this machine's GPUs would be shared by accident; InfrastructureFailed when the cluster has
+    fewer than the run needs: such actors would wait for ever."""
+    needed = cluster.gpus_per_rollout * rollouts + cluster.gpus_per_learner * learners
+    there = ray.cluster_resources().get("GPU", 0.0)
+    if needed > there:
+        raise InfrastructureFailed(
+            f"{rollouts} engines and {learners} learner ranks need {needed:g} GPUs, and the cluster has {there:g}: "
+            "lower rollout.replicas, learner.ranks or cluster.gpus_per_*"
+        )
+    if there and not (cluster.gpus_per_rollout and cluster.gpus_per_learner):
+        raise Refused("this machine has GPUs, which every process would take for itself: use cluster=gpu")
 
 
 def cores(cluster: ClusterConfig) -> int:

@@ -9,68 +9,81 @@ import sys
 import time
 from collections.abc import Sequence
 from contextlib import ExitStack
+from pathlib import Path
 
 from omegaconf import OmegaConf
 
 from loop.book import Book
 from loop.composition import compose
-from loop.config import JudgeKind, RunConfig
+from loop.config import JudgeKind, RunConfig, Template, TrackerKind
 from loop.describe import banner, blank_summary, plain
 from loop.driver import run
-from loop.errors import RatchetError, Refused
-from loop.folder import begin, claim, summary_if_finished
+from loop.errors import Refused
+from loop.folder import begin, claim, locked, summary_if_finished
 from loop.identity import identity_of, model_fingerprint, run_folder
 from loop.judges.judge import CAPABILITIES
 from loop.judges.verdict_token import verdict_tokens
 from loop.ledger import Ledger
 from loop.memory import MemoryWatch
+from loop.model_folder import weight_bytes
+from loop.prompts.encoding import encode
 from loop.prompts.loading import load_prompts
 from loop.prompts.tokenizer import load_tokenizer
+from loop.push import refuse_oversized
 from loop.summary import RunSummary
+from loop.sweeping import points_of
 from loop.task import Task
 from loop.tracker import open_tracker
 from loop.validation import required_columns, validate
 from loop.view import View, open_view
 
+EXPERTS = ("num_experts", "num_local_experts", "n_routed_experts")
+"""Keys of a model's configuration that say that it is a mixture of experts."""
 
-def show(overrides: Sequence[str]) -> int:
-    """Print the composed configuration."""
-    print(OmegaConf.to_yaml(OmegaConf.structured(validate(compose(overrides)))), end="")
+
+def show(overrides: Sequence[str], multirun: bool) -> int:
+    """Print the composed configuration; of a sweep, that of every point."""
+    points = points_of(overrides) if multirun else [list(overrides)]
+    configs = [validate(compose(point)) for point in points]
+    print(*(OmegaConf.to_yaml(OmegaConf.structured(config)) for config in configs), sep="---\n", end="")
     return 0
 
 
 def launch(overrides: Sequence[str], as_json: bool) -> int:
     """Compose, then run. Raises: RatchetError."""
-    launch_config(validate(compose(overrides)), as_json)
+    summary = launch_config(validate(compose(overrides)), progress_to_stderr=as_json)
+    if as_json:
+        print(json.dumps(summary.to_json(), indent=2))
     return 0
 
 
-def launch_config(config: RunConfig, as_json: bool) -> RunSummary:
+def launch_config(config: RunConfig, progress_to_stderr: bool) -> RunSummary:
     """Run one configuration, or show what it came to when it is finished already."""
     started = time.monotonic()
     quiet_libraries()
-    view = open_view(sys.stderr if as_json else sys.stdout, os.environ)
+    view = open_view(sys.stderr if progress_to_stderr else sys.stdout, os.environ)
     try:
         task = prepare(config)
         summary = summary_if_finished(task.folder)
         if summary is None:
-            summary = execute(task, view, started)
+            with locked(task.folder):
+                summary = execute(task, view, started)
         else:
             view.notice(f"{task.folder} is finished; fresh=true starts another run beside it.")
         view.final(summary, task.folder)
     finally:
         view.close()
-    if as_json:
-        print(json.dumps(summary.to_json(), indent=2))
     return summary
 
 
 def prepare(config: RunConfig) -> Task:
     """Read everything that the run stands on. Raises: Refused; nothing was written."""
+    config.model.path = os.path.expanduser(config.model.path)
     tokenizer = load_tokenizer(config.model.path, config.model.revision)
-    check_context(config)
+    check_model(config)
     if config.judge.kind is JudgeKind.self:
         verdict_tokens(tokenizer, config.judge.labels)
+        encode(tokenizer, [{"role": "user", "content": "Which is better?"}], Template.chat)
     pool = load_prompts(
         config.prompts,
         tokenizer,
@@ -79,26 +92,32 @@ def prepare(config: RunConfig) -> Task:
         config.evaluate.gate_share,
         ["answer"] if CAPABILITIES[config.judge.kind].needs_reference_answer else [],
     )
+    if not pool.test:
+        raise Refused("no held-out prompt is left for the test: lower evaluate.gate_share or hold out more prompts")
     identity = identity_of(config, pool.digest, model_fingerprint(config.model.path))
     folder = claim(run_folder(config, identity), identity, config)
     return Task(config, identity, folder, pool)
 
 
-def check_context(config: RunConfig) -> None:
-    """Raises: Refused when the model is no causal language model, or its context is shorter than the configuration
-    wants."""
+def check_model(config: RunConfig) -> None:
+    """Raises: Refused when the model is none that can be trained and pushed here, or its context is too short."""
     from transformers import AutoConfig
     from transformers.models.auto.modeling_auto import MODEL_FOR_CAUSAL_LM_MAPPING_NAMES
 
+    path, folder = config.model.path, Path(config.model.path)
     try:
-        model = AutoConfig.from_pretrained(config.model.path, revision=config.model.revision)
+        model = AutoConfig.from_pretrained(path, revision=config.model.revision)
     except (OSError, ValueError) as error:
-        raise Refused(f"model.path={config.model.path}: {str(error).splitlines()[0]}") from error
+        raise Refused(f"model.path={path}: {str(error).splitlines()[0]}") from error
     if model.model_type not in MODEL_FOR_CAUSAL_LM_MAPPING_NAMES:
-        raise Refused(f"model.path={config.model.path}: {model.model_type} is not a causal language model")
+        raise Refused(f"model.path={path}: {model.model_type} is not a causal language model")
+    if any(getattr(model, name, None) for name in EXPERTS):
+        raise Refused(f"model.path={path}: pushing the weights of mixture-of-experts models is not supported")
     longest = getattr(model, "max_position_embeddings", None)
     if longest is not None and config.rollout.max_context > longest:
         raise Refused(f"rollout.max_context={config.rollout.max_context} is more than the model's {longest} positions")
+    if folder.is_dir():
+        refuse_oversized(weight_bytes(folder, config.model.dtype), config.push.max_store_gb)
 
 
 def execute(task: Task, view: View, started: float) -> RunSummary:
@@ -122,15 +141,15 @@ def execute(task: Task, view: View, started: float) -> RunSummary:
             tracker,
             lambda: memory.peak_gib,
             started,
-            config.tracker.examples,
+            0 if config.tracker.kind is TrackerKind.none else config.tracker.examples,
         )
         try:
             with ExitStack() as running:
                 with view.phase(0, "start", 0, ""):
                     fleets = running.enter_context(System(task))
                 return run(task, fleets, book)
-        except (RatchetError, KeyboardInterrupt) as error:
-            book.stop(str(error) or "interrupted")
+        except BaseException as error:
+            book.stop(str(error).splitlines()[0] if str(error) else type(error).__name__)
             raise
 
 

@@ -6,7 +6,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 
-from loop.cli import parser
+from loop.cli import parse
 from loop.errors import RatchetError
 
 INTERRUPTED = 130
@@ -14,15 +14,19 @@ INTERRUPTED = 130
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; the exit status."""
-    given = parser().parse_args(arguments)
+    given = parse(arguments)
     try:
+        if given.cfg:
+            from actors.launch import show
+
+            return show(given.overrides, given.multirun)
         if given.multirun:
             from actors.sweep import sweep
 
             return sweep(given.overrides, given.json)
-        from actors.launch import launch, show
+        from actors.launch import launch
 
-        return show(given.overrides) if given.cfg else launch(given.overrides, given.json)
+        return launch(given.overrides, given.json)
     except RatchetError as error:
         print(f"ratchet: {error}", file=sys.stderr)
         return error.exit_code

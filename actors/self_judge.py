@@ -18,6 +18,8 @@ from loop.records import digest_of
 BATCH = 256
 """Questions in one request to an engine."""
 
+TOO_LONG = Reply("the question is longer than the model's context", "failed", None)
+
 
 class SelfJudge:
     """P(first is better) from the probabilities of the two verdict tokens after the judge's prompt, by the weights that
@@ -44,7 +46,8 @@ class SelfJudge:
             engine.choice_logprobs.remote(policy, batch, self.labels)
             for batch, engine in zip(batches, cycle(self.engines), strict=False)
         ]
-        return [reply(*pair) for result in wait(calls, self.timeout_s, "self-judging") for pair in result]
+        verdicts = [pair for result in wait(calls, self.timeout_s, "self-judging") for pair in result]
+        return [TOO_LONG if pair is None else reply(*pair) for pair in verdicts]
 
     def _encode(self, asked: Asked) -> list[int]:
         turns = [{"role": "user", "content": render(self.template, asked)}]

@@ -60,6 +60,7 @@ class System:
 
     def _start(self) -> None:
         rollout = self.config.rollout
+        cluster.require_gpus(self.config.cluster, rollout.replicas, self.config.learner.ranks)
         self._store = str(self.task.store)
         self._engines = self._start_engines()
         judges = self._start_judges()
@@ -87,7 +88,8 @@ class System:
         self._reading: Reading = self._learners.read_probe(self._texts_T)
         gap = self._probe(None, config.push.tolerance if dtype is DType.float32 else float("inf"))
         self._tolerance = allowed_gap(dtype.value, gap, config.push.tolerance)
-        self._sampler_serves = gap <= config.push.tolerance
+        # in other formats decoding differs from a forward pass by more than the probe's texts show
+        self._sampler_serves = dtype is DType.float32 and gap <= config.push.tolerance
         return gap
 
     def generate(self, requests: Sequence[GenerateRequest]) -> Iterator[ShardRef]:
@@ -178,7 +180,8 @@ class System:
             eager=rollout.eager,
             revision=config.model.revision,
         )
-        threads = cluster.threads(config.cluster, rollout.replicas)
+        # at the start the learner ranks load beside them
+        threads = cluster.threads(config.cluster, rollout.replicas + config.learner.ranks)
         actor = ray.remote(RolloutActor).options(
             **cluster.options(config.cluster, threads, config.cluster.gpus_per_rollout)
         )

@@ -7,11 +7,14 @@ import json
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
+
+import pyarrow.parquet as pq
 
 from loop.ledger import Ledger
 from loop.recorder import Recorder
-from loop.records import Example, PolicyVersion, Response, RoundRow, Telemetry
-from loop.shards import read_shard
+from loop.records import Example, PolicyVersion, RoundRow, Telemetry
+from loop.shards import read_shard, shard_file
 from loop.summary import RoundSummary, RunSummary, wilson, write_summary
 from loop.tracker import Tracker
 from loop.view import View
@@ -53,7 +56,8 @@ class Book:
         self.view.round_done(result, self.summary.initial)
         self.tracker.round(result)
         if round.number and self.examples_shown:
-            self.tracker.examples(round.number, shown_examples(round, self.ledger, self.examples_shown))
+            rows = shown_examples(round, str(shard_file(self.ledger.root, "prompts", 0, 0)), self.examples_shown)
+            self.tracker.examples(round.number, rows)
 
     def first_token(self) -> None:
         """Called when the first shard of responses is there."""
@@ -91,7 +95,9 @@ def summarise(round: Recorder, policy: PolicyVersion) -> RoundSummary:
     answers = round.count("evaluation_responses")
     judged = round.count("evaluation_judgements") - round.count("evaluation_judgements", "failed")
     right = round.count("evaluation_judgements", "value")
-    low, high = wilson(round_half(right), int(judged)) if judged else (None, None)
+    # answers to the same prompt are not independent: the interval counts prompts
+    prompts = round.count("evaluation_responses", "prompts")
+    low, high = wilson(round_half(right / judged * prompts), int(prompts)) if judged else (None, None)
     kl = None
     if round.count("evaluation_anchors"):
         sampled = round.count("evaluation_responses", "logprob")
@@ -130,22 +136,31 @@ def round_half(value: float) -> int:
     return int(value + 0.5)
 
 
-def shown_examples(round: Recorder, ledger: Ledger, most: int) -> list[dict[str, object]]:
+def shown_examples(round: Recorder, prompts_path: str, most: int) -> list[dict[str, object]]:
     """The first examples of a round as text, for people: the only rows that the driver reads."""
-    examples = [e for ref in round.shards("examples")[:1] for e in read_shard(ref, Example)][:most]
-    responses = {r.response_id: r for ref in round.shards("responses")[:1] for r in read_shard(ref, Response)}
-    prompts = {
-        p["prompt_id"]: p["messages"] for p in ledger.read("prompts").select(["prompt_id", "messages"]).to_pylist()
-    }
-    judge = ledger.read("judgements").column("judge")
-    return [
-        {
-            "prompt": json.loads(prompts[e.prompt_id])[-1]["content"],
-            "chosen": responses[e.chosen_id].text,
-            "rejected": responses[e.rejected_id].text,
-            "strength": e.strength,
-            "margin": e.margin,
-            "judge": judge[-1].as_py(),
-        }
-        for e in examples
-    ]
+    shown: list[dict[str, object]] = []
+    messages = dict(zip(*_columns(prompts_path, "prompt_id", "messages"), strict=True))
+    shards = zip(round.shards("examples"), round.shards("responses"), round.shards("judgements"), strict=True)
+    for examples, responses, judgements in shards:
+        if len(shown) >= most:
+            break
+        texts = dict(zip(*_columns(responses.path, "response_id", "text"), strict=True))
+        judge = _columns(judgements.path, "judge")[0][:1]
+        shown += [
+            {
+                "prompt": json.loads(messages[e.prompt_id])[-1]["content"],
+                "chosen": texts[e.chosen_id],
+                "rejected": texts[e.rejected_id],
+                "strength": e.strength,
+                "margin": e.margin,
+                "judge": judge[0],
+            }
+            for e in read_shard(examples, Example)
+        ]
+    return shown[:most]
+
+
+def _columns(path: str, *names: str) -> list[list[Any]]:
+    """Columns of one shard file."""
+    table = pq.read_table(path, columns=list(names), partitioning=None)
+    return [table.column(name).to_pylist() for name in names]

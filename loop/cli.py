@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Sequence
 
 RUN_EPILOG = """\
 examples:
@@ -39,3 +40,13 @@ def parser() -> argparse.ArgumentParser:
         "--json", action="store_true", help="print the summary as JSON to standard output, all else to standard error"
     )
     return top
+
+
+def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
+    """The command line, options and overrides in any order (argparse alone wants overrides in one piece)."""
+    top = parser()
+    given, rest = top.parse_known_args(arguments)
+    if unknown := [word for word in rest if word.startswith("-")]:
+        top.error(f"unknown option {unknown[0]}")
+    given.overrides = [*given.overrides, *rest]
+    return given

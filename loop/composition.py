@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 import re
 from collections.abc import Sequence
+from dataclasses import fields
 from pathlib import Path
 from typing import cast
 
@@ -17,7 +18,7 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 import conf
-from loop.config import RunConfig
+from loop.config import PromptSource, RunConfig
 from loop.errors import Refused
 
 CONF = Path(conf.__file__).parent
@@ -115,4 +116,5 @@ def keys() -> list[str]:
                 walk(node._get_node(name), dotted + ".")
 
     walk(OmegaConf.structured(RunConfig), "")
+    found += [f.name for f in fields(PromptSource)]  # keys of list elements come without a path
     return sorted(set(found))

@@ -102,14 +102,19 @@ class TrackerKind(Enum):
 class ModelConfig:
     """The policy to improve."""
 
-    name: str = MISSING
-    # a short name for tables and run names
+    name: str = elsewhere("")
+    # for tables and model cards; empty: the path
     path: str = MISSING
     # a Hugging Face causal language model: a folder, or a name on a hub
     revision: str | None = None
     # commit or tag on the hub
     dtype: DType = DType.float32
     # number format of the learner's forward pass and of the engines
+
+    @property
+    def label(self) -> str:
+        """What to call the model."""
+        return self.name or self.path
 
 
 @dataclass
@@ -323,7 +328,8 @@ class TrackerConfig:
 class RunConfig:
     """One run of the loop."""
 
-    experiment: str = "run"
+    name: str = elsewhere("run")
+    # of the experiment: the first part of the run folder's name
     rounds: int = 3
     seed: int = 0
     model: ModelConfig = field(default_factory=ModelConfig)

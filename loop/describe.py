@@ -23,7 +23,12 @@ def banner(task: Task) -> list[tuple[str, str]]:
     return [
         ("run", task.folder.name),
         ("folder", str(task.folder)),
-        ("model", f"{config.model.name} ({config.model.path}, {config.model.dtype.value})"),
+        (
+            "model",
+            f"{config.model.label} ({config.model.path}, {config.model.dtype.value})"
+            if config.model.name
+            else f"{config.model.path} ({config.model.dtype.value})",
+        ),
         ("algorithm", f"{recipe.name}: {recipe.pairing.name.value} pairs of {recipe.k} answers, {loss}"),
         ("judge", config.judge.name),
         ("prompts", counts.sentence()),
@@ -42,10 +47,10 @@ def blank_summary(task: Task) -> RunSummary:
     return RunSummary(
         run=task.folder.name,
         identity=task.identity,
-        experiment=config.experiment,
+        experiment=config.name,
         algorithm=config.algorithm.name,
         judge=config.judge.name,
-        model=config.model.name,
+        model=config.model.label,
         seed=config.seed,
         finished=False,
         initial=RoundSummary(0, ""),

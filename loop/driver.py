@@ -14,7 +14,7 @@ from loop.fleets import Fleets
 from loop.prompts.drawing import draw
 from loop.recorder import Recorder
 from loop.records import PolicyVersion, ShardRef
-from loop.requests import evaluation_requests, train_requests
+from loop.requests import evaluation_requests, is_plain, train_requests
 from loop.summary import RunSummary
 from loop.task import Task
 
@@ -68,12 +68,13 @@ def learn(fleets: Fleets, round: Recorder, examples: list[ShardRef], policy: Pol
 
 
 def evaluate(task: Task, fleets: Fleets, round: Recorder, policy: PolicyVersion) -> None:
-    """Sample answers to the test prompts and score them; measure how far the policy is from the initial one."""
+    """Sample answers to the test prompts and score them; measure how far the policy is from the initial one (the KL
+    divergence, which samples of a sharpened or truncated policy would not give)."""
     asked = evaluation_requests(task, round.number, policy)
     total = len(task.pool.test) * task.config.evaluate.samples
     answers = round.stream("evaluate", fleets.generate(asked), total, "answers")
     round.drain("score", fleets.judge(answers, evaluation=True), total, "judgements")
-    if policy.step:
+    if policy.step and is_plain(task.config.rollout):
         initial = fleets.initial_log_probs(round.number, round.shards("evaluation_responses"))
         round.drain("kl", initial, total, "answers")
 

@@ -64,8 +64,8 @@ def _file_digest(file: Path) -> str:
 
 
 def run_folder(config: RunConfig, identity: str) -> Path:
-    """`RUNS/EXPERIMENT-ALGORITHM-JUDGE-IDENTITY`, or the folder that the configuration names."""
+    """`RUNS/NAME-ALGORITHM-JUDGE-IDENTITY`, or the folder that the configuration names."""
     if config.folder is not None:
         return Path(config.folder).absolute()
-    name = f"{config.experiment}-{config.algorithm.name}-{config.judge.name}-{identity[:8]}"
+    name = f"{config.name}-{config.algorithm.name}-{config.judge.name}-{identity[:8]}"
     return (Path(config.runs) / name).absolute()

@@ -74,6 +74,15 @@ def _preference(known: dict[tuple[str, ...], float], a: str, b: str) -> float | 
     return 0.5 * (known[a, b] + 1.0 - known[b, a])
 
 
+def is_tied(verdict: Verdict) -> bool:
+    """Whether all that is known of a group says the same of every response."""
+    if verdict.scores_K is not None:
+        known = {score for score in verdict.scores_K if score is not None}
+    else:
+        known = {against for row in verdict.preferences_KK or () if (against := row[BASELINE]) is not None}
+    return len(known) == 1
+
+
 def questions_per_group(plan: Plan, k: int) -> int:
     """How many questions `questions` returns for a group of k responses."""
     return k if plan is Plan.pointwise else 2 * (k - 1)

@@ -17,7 +17,7 @@ def model_card(task: Task, version: PolicyVersion) -> str:
     licence = base_license(config.model.path)
     front = [
         "---",
-        f"base_model: {config.model.name}",
+        f"base_model: {config.model.label}",
         *([f"license: {licence}"] if licence else []),
         "tags: [ratchet]",
         "---",
@@ -31,7 +31,7 @@ def model_card(task: Task, version: PolicyVersion) -> str:
     }
     table = ["| | |", "|---|---|", *(f"| {name} | {value} |" for name, value in rows.items())]
     origin = f"The licence of the base model ({licence or 'see there'}) applies."
-    return "\n".join([*front, "", f"# {config.model.name}, round {version.round}", "", *table, "", origin, ""])
+    return "\n".join([*front, "", f"# {config.model.label}, round {version.round}", "", *table, "", origin, ""])
 
 
 def base_license(path: str) -> str | None:

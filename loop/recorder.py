@@ -16,6 +16,9 @@ from loop.view import View
 
 T = TypeVar("T")
 
+SHOWN = 5
+"""Example ids spelled out in a note."""
+
 
 class Recorder:
     """One round's record: shard handles and summed statistics by table, seconds by phase, sentences worth telling."""
@@ -70,7 +73,11 @@ class Recorder:
         """What the learn phase came to."""
         self.report = report
         if report.skipped_steps:
-            self.note(f"{report.skipped_steps} optimiser steps were skipped: their loss or gradient was not finite.")
+            named = ", ".join(report.bad_examples[:SHOWN])
+            self.note(
+                f"{report.skipped_steps} optimiser steps were skipped because their loss or gradient was not finite; "
+                f"their first examples: {named}."
+            )
 
     def pushed(self, version: PolicyVersion, pushed: Pushed) -> None:
         """The proof that a version reached the engines goes into the ledger."""

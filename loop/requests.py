@@ -22,6 +22,11 @@ def sampling_of(rollout: RolloutConfig) -> Sampling:
     )
 
 
+def is_plain(rollout: RolloutConfig) -> bool:
+    """Whether answers are drawn from the policy itself, neither sharpened nor truncated."""
+    return rollout.temperature == 1 and rollout.top_p == 1 and rollout.top_k == 0 and rollout.min_tokens == 0
+
+
 def train_requests(task: Task, round: int, policy: PolicyVersion, prompt_ids: Sequence[str]) -> list[GenerateRequest]:
     """K responses for each of a round's prompts."""
     return _requests(task, "responses", round, "train", policy, prompt_ids, task.config.algorithm.k)

@@ -3,6 +3,7 @@ names them."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -44,6 +45,10 @@ ABOVE_ZERO = (
     "learner.lr",
     "learner.eps",
     "push.tolerance",
+    "push.max_store_gb",
+    "rollout.kv_cache_gb",
+    "rollout.gpu_memory",
+    "cluster.object_store_gb",
     "rollout.call_timeout_s",
     "rollout.start_timeout_s",
     "learner.call_timeout_s",
@@ -56,6 +61,7 @@ SHARES = (
     "judge.max_failed",
     "evaluate.gate_share",
     "algorithm.pairing.min_strength",
+    "rollout.gpu_memory",
 )
 
 
@@ -92,6 +98,9 @@ def value_of(config: object, key: str) -> float:
 
 
 def _ranges(config: RunConfig) -> Iterator[str]:
+    for key in (*AT_LEAST, *ABOVE_ZERO, *SHARES):
+        if not math.isfinite(value_of(config, key)):
+            yield f"{key}={value_of(config, key)}: must be a finite number"
     for key, least in AT_LEAST.items():
         if value_of(config, key) < least:
             yield f"{key}={value_of(config, key)}: must be at least {least:g}"

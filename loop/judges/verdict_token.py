@@ -59,10 +59,12 @@ def conversation_text(asked: Asked) -> str:
 
 def reply(log_first: float, log_second: float) -> Reply:
     """P(first shown is better) = e^a / (e^a + e^b) from the log-probs of the two verdict tokens."""
+    if math.isnan(log_first) or math.isnan(log_second):
+        return Reply("not a number", "failed", None)
     mass = math.exp(log_first) + math.exp(log_second)
     raw = json.dumps({"first": round(math.exp(log_first), 6), "second": round(math.exp(log_second), 6)})
     if mass < MIN_MASS:
         return Reply(raw, "failed", None)
     if log_first == log_second:
         return Reply(raw, "undecided", 0.5)
-    return Reply(raw, "decided", 1.0 / (1.0 + math.exp(log_second - log_first)))
+    return Reply(raw, "decided", math.exp(log_first) / mass)

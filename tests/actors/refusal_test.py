@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 
 import pytest
 
 from actors.main import main
+from loop.composition import CONF
 
 GOOD = {"prompt": "Copy: abc", "answer": "abc"}
 
@@ -64,12 +66,30 @@ def test_bad_prompts_are_refused_with_file_and_line(
         ("rollout.max_context=100000", "rollout.max_context"),
         ("judge=self", "judge=self"),
         ("prompts.per_round=1000000", "prompts.per_round"),
+        ("evaluate.gate_share=1.0", "evaluate.gate_share"),
     ],
 )
 def test_bad_overrides_are_refused_by_name(
     capsys: pytest.CaptureFixture[str], tmp_path: Path, override: str, said: str
 ) -> None:
     assert said in refusal(capsys, tmp_path, override)
+
+
+def test_a_bad_point_of_a_sweep_is_refused_before_the_first_run(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    assert "seed" not in refusal(capsys, tmp_path, "-m", "seed=0,1", "learner.lrr=1")
+    assert "rounds=0" in refusal(capsys, tmp_path, "-m", "rounds=1,0")
+
+
+def test_a_model_without_safetensors_is_refused(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    model = tmp_path / "model"
+    shutil.copytree(CONF / "demo" / "policy", model, ignore=shutil.ignore_patterns("*.safetensors"))
+    assert "safetensors" in refusal(capsys, tmp_path, f"model.path={model}")
+
+
+def test_a_model_too_large_for_the_transport_is_refused(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    assert "push.max_store_gb" in refusal(capsys, tmp_path, "push.max_store_gb=0.001")
 
 
 def test_a_folder_of_something_else_is_refused(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:

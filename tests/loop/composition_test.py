@@ -30,7 +30,7 @@ def test_the_demo_composes() -> None:
 
 @pytest.mark.parametrize("experiment", options("experiment"))
 def test_every_experiment_is_accepted(experiment: str) -> None:
-    assert validate(compose([f"experiment={experiment}"])).experiment == experiment
+    assert validate(compose([f"experiment={experiment}"])).name == experiment
 
 
 @pytest.mark.parametrize(
@@ -46,7 +46,9 @@ def test_every_experiment_is_accepted(experiment: str) -> None:
         ("learner.lr=abc", "learner.lr"),
         ("model.dtype=fp16", "float32, bfloat16"),
         ("rollout.temperature=null", "rollout.temperature"),
-        ("prompts.sources=[{pth: a.jsonl}]", "pth"),
+        ("prompts.sources=[{pth: a.jsonl}]", "did you mean path?"),
+        ("learner.lr=nan", "learner.lr=nan"),
+        ("rollout.kv_cache_gb=0", "rollout.kv_cache_gb"),
         ("rounds", "rounds"),
         ("rounds=0", "rounds=0"),
         ("algorithm.k=1", "algorithm.k=1"),
@@ -92,8 +94,7 @@ def test_names_in_recipes_are_those_of_their_files() -> None:
     for group in ("algorithm", "judge", "experiment"):
         for name in options(group):
             config = compose([DEMO, f"{group}={name}"] if group != "experiment" else [f"{group}={name}"])
-            held = getattr(config, group)
-            assert (held if isinstance(held, str) else held.name) == name
+            assert (config.name if group == "experiment" else getattr(config, group).name) == name
 
 
 def test_a_missing_judge_template_is_refused(tmp_path: Path) -> None:

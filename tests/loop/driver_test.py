@@ -52,7 +52,12 @@ class StubFleets:
             self.calls.append(f"generate:{request.purpose}")
             self.asked.append(request)
             rows = [response(k, prompt_id=p, id=f"{p}-{k}") for p in request.prompt_ids for k in range(request.k)]
-            stats = {"tokens": 2.0 * len(rows), "truncated": 0, "logprob": -1.0 * len(rows)}
+            stats = {
+                "prompts": len(request.prompt_ids),
+                "tokens": 2.0 * len(rows),
+                "truncated": 0,
+                "logprob": -1.0 * len(rows),
+            }
             yield write_shard(self.store, request.table, request.round, request.shard, rows, Response, stats)
 
     def judge(self, responses: Iterable[ShardRef], evaluation: bool = False) -> Iterator[ShardRef]:
@@ -72,7 +77,7 @@ class StubFleets:
             self.calls.append("pair")
             ids = [r.response_id for r in read_shard(ref, Response)]
             rows = [Example(f"e{i}", ref.round, "train0", ids[0], ids[1], 1.0, 1.0, 1.0) for i in range(self.examples)]
-            stats = {"groups": 2, "ties": 2 - self.examples, "holes": 0}
+            stats = {"groups": 2, "ties": 2 - self.examples, "unusable": 0}
             yield write_shard(self.store, "examples", ref.round, ref.shard, rows, Example, stats)
 
     def anchor(self, round: int, examples: Sequence[ShardRef], responses: Sequence[ShardRef]) -> Iterator[ShardRef]:

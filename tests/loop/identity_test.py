@@ -6,7 +6,7 @@ import pytest
 
 from loop.composition import compose
 from loop.errors import Refused
-from loop.folder import begin, claim, summary_if_finished
+from loop.folder import begin, claim, locked, summary_if_finished
 from loop.identity import identity_of, model_fingerprint, run_folder
 
 
@@ -75,8 +75,23 @@ def test_a_folder_of_another_identity_is_refused_and_its_own_is_found(tmp_path: 
     assert claim(folder, "a" * 32, config) == folder
     with pytest.raises(Refused, match="another identity"):
         claim(folder, "b" * 32, config)
+
+
+def test_a_run_that_sampled_something_is_not_started_over(tmp_path: Path) -> None:
+    begin(tmp_path, "a" * 32, "")
+    assert summary_if_finished(tmp_path) is None, "it ended before it began: it may start again"
+    (tmp_path / "ledger" / "responses").mkdir(parents=True)
     with pytest.raises(Refused, match="did not finish"):
-        summary_if_finished(folder)
+        summary_if_finished(tmp_path)
+
+
+def test_a_folder_is_held_by_one_process_at_a_time(tmp_path: Path) -> None:
+    with locked(tmp_path / "run"):
+        with pytest.raises(Refused, match="being run by another process"), locked(tmp_path / "run"):
+            pass
+        assert claim(tmp_path / "run", "a" * 32, compose(["experiment=demo"])) == tmp_path / "run"
+    with locked(tmp_path / "run"):
+        pass
 
 
 def test_fresh_starts_beside(tmp_path: Path) -> None:
@@ -84,6 +99,7 @@ def test_fresh_starts_beside(tmp_path: Path) -> None:
     begin(folder, "a" * 32, "")
     begin(tmp_path / "run.2", "a" * 32, "")
     assert claim(folder, "a" * 32, config) == tmp_path / "run.3"
+    assert claim(folder, "a" * 32, compose(["experiment=demo"])) == tmp_path / "run.2", "the newest is found again"
 
 
 def test_a_folder_that_is_no_run_is_refused(tmp_path: Path) -> None:

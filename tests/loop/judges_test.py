@@ -51,6 +51,8 @@ def test_a_model_that_gives_no_verdict_has_failed() -> None:
     verdict = reply(math.log(MIN_MASS / 4), math.log(MIN_MASS / 4))
     assert (verdict.status, verdict.value) == ("failed", None)
     assert reply(math.log(0.3), math.log(0.3)).status == "undecided"
+    assert reply(math.nan, -0.1).status == "failed"
+    assert reply(-1000.0, -0.1).value == 0.0
 
 
 def test_an_answer_cannot_fill_another_field() -> None:

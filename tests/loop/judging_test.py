@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from loop.config import Plan
-from loop.judging import groups_of, questions, questions_per_group, verdict
+from loop.judging import Verdict, groups_of, is_tied, questions, questions_per_group, verdict
 from tests.loop.factories import group, judgement, response
 
 GROUP = group(*(response(k) for k in range(4)))
@@ -40,6 +40,14 @@ def test_a_preference_is_free_of_the_order_shown() -> None:
     assert table[0][1] == pytest.approx(0.25)
     assert table[0][0] == 0.5
     assert table[2][0] is None, "one order alone says nothing"
+
+
+def test_a_tie_is_when_all_that_is_known_says_the_same() -> None:
+    assert is_tied(Verdict(scores_K=(0.5, None, 0.5)))
+    assert not is_tied(Verdict(scores_K=(0.5, None, 0.4)))
+    assert not is_tied(Verdict(scores_K=(None, None))), "nothing known is no tie"
+    assert is_tied(Verdict(preferences_KK=((0.5, None), (0.5, 0.5))))
+    assert not is_tied(Verdict(preferences_KK=((0.5, None), (0.7, 0.5))))
 
 
 def test_responses_are_grouped_by_prompt_in_the_order_of_k() -> None:
