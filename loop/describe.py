@@ -23,12 +23,7 @@ def banner(task: Task) -> list[tuple[str, str]]:
     return [
         ("run", task.folder.name),
         ("folder", str(task.folder)),
-        (
-            "model",
-            f"{config.model.label} ({config.model.path}, {config.model.dtype.value})"
-            if config.model.name
-            else f"{config.model.path} ({config.model.dtype.value})",
-        ),
+        ("model", f"{config.model.path} in {config.model.dtype.value}"),
         ("algorithm", f"{recipe.name}: {recipe.pairing.name.value} pairs of {recipe.k} answers, {loss}"),
         ("judge", config.judge.name),
         ("prompts", counts.sentence()),
