@@ -13,8 +13,9 @@ import torch
 
 from actors.engine_settings import EngineSpec, device_settings, prepare_process, require_api
 from loop.errors import InfrastructureFailed, Refused
+from loop.prompts.tokenizer import tokenizer_digest
 from loop.push import Reading
-from loop.records import FinishReason, digest_of
+from loop.records import FinishReason
 from loop.sampling import Sampling
 
 if TYPE_CHECKING:
@@ -41,6 +42,7 @@ class Engine:
 
     Raises:
         InfrastructureFailed: the installed vLLM lacks something that this adapter calls.
+        Refused: the checkpoint's folder holds no safetensors.
     """
 
     def __init__(self, spec: EngineSpec) -> None:
@@ -58,6 +60,7 @@ class Engine:
             spec.path,
             revision=spec.revision,
             tokenizer_revision=spec.revision,
+            load_format="safetensors",
             dtype=spec.dtype,
             max_model_len=spec.max_context,
             max_num_seqs=spec.max_concurrent,
@@ -75,8 +78,7 @@ class Engine:
     @property
     def tokenizer_digest(self) -> str:
         """Digest of the vocabulary and the chat template."""
-        tokenizer: Any = self.llm.get_tokenizer()
-        return digest_of("tokenizer", sorted(tokenizer.get_vocab().items()), tokenizer.chat_template or "")
+        return tokenizer_digest(self.llm.get_tokenizer())
 
     def generate(self, prompts_T: Sequence[list[int]], seeds: Sequence[int], sampling: Sampling) -> list[Sampled]:
         """Sample one answer per (prompt, seed), all of them at once.
@@ -99,9 +101,14 @@ class Engine:
             )
         return logprobs
 
-    def choice_logprobs(self, prefixes_T: Sequence[list[int]], choices: list[int]) -> list[list[float]]:
-        """Log-probs of the tokens `choices` after each prefix, not renormalised over them; cached prefixes are read."""
-        return self._next_logprobs(prefixes_T, [choices] * len(prefixes_T))
+    def choice_logprobs(self, prefixes_T: Sequence[list[int]], choices: list[int]) -> list[list[float] | None]:
+        """Log-probs of the tokens `choices` after each prefix, not renormalised over them; cached prefixes are read.
+
+        None for a prefix that fills the context: no token can follow it.
+        """
+        fitting_T = [tokens_T for tokens_T in prefixes_T if self._has_room(tokens_T)]
+        answers = iter(self._next_logprobs(fitting_T, [choices] * len(fitting_T)))
+        return [next(answers) if self._has_room(tokens_T) else None for tokens_T in prefixes_T]
 
     def read(self, texts_T: Sequence[list[int]]) -> Reading:
         """Both readings of some texts. The cached one comes first: the other one writes fresh blocks into the cache."""
@@ -109,11 +116,17 @@ class Engine:
         forced = self.text_logprobs(texts_T)
         return Reading(tuple(tuple(text) for text in forced), tuple(choice[0] for choice in cached))
 
-    def prime(self, texts_T: Sequence[list[int]]) -> int:
-        """Put the texts' keys and values into the prefix cache; returns how many of their tokens it held already."""
-        parameters = self._vllm.SamplingParams(temperature=0.0, max_tokens=1, detokenize=False)
-        outputs = self._run(texts_T, [parameters] * len(texts_T))
-        return sum(output.num_cached_tokens or 0 for output in outputs)
+    def prime(self, texts_T: Sequence[list[int]]) -> None:
+        """Put the texts' keys and values into the prefix cache."""
+        self._read_into_cache(texts_T)
+
+    def held(self, tokens_T: list[int]) -> int:
+        """How many of a text's tokens the prefix cache held before this call, which puts them there.
+
+        The text runs alone: texts that run together find each other's blocks in the cache.
+        """
+        (output,) = self._read_into_cache([tokens_T])
+        return output.num_cached_tokens or 0
 
     def stamp(self, version: str) -> None:
         """Name the weights that are loaded; later answers carry the name."""
@@ -138,11 +151,13 @@ class Engine:
             InfrastructureFailed: the model has no such tensor, or one of another shape.
         """
         self._require_open()
+        before = len(self._received().tensors)
         try:
             self.llm.update_weights({"update_info": {"tensors": tensors}})
         except (ValueError, KeyError, AssertionError, RuntimeError) as error:
             self._open = False  # vLLM has ended the update
-            at = self._received().tensors[-1].name
+            arrived = [spec.name for spec in self._received().tensors[before:]]
+            at = arrived[-1] if arrived else next(iter(tensors))
             raise InfrastructureFailed(
                 f"the engine could not load tensor `{at}`: {error or type(error).__name__}"
             ) from error
@@ -168,14 +183,20 @@ class Engine:
         (received,) = self.llm.collective_rpc(_received_by)
         return received
 
+    def _has_room(self, prompt_T: Sequence[int]) -> bool:
+        return len(prompt_T) < self.spec.max_context
+
+    def _read_into_cache(self, texts_T: Sequence[list[int]]) -> list[RequestOutput]:
+        parameters = self._vllm.SamplingParams(temperature=0.0, max_tokens=1, detokenize=False)
+        return self._run(texts_T, [parameters] * len(texts_T))
+
     def _sampling(self, prompt_T: Sequence[int], seed: int, sampling: Sampling) -> SamplingParams:
-        room = self.spec.max_context - len(prompt_T)
-        if room < 1:
+        if not self._has_room(prompt_T):
             raise Refused(
                 f"a prompt of {len(prompt_T)} tokens leaves no room for an answer within "
                 f"max_context={self.spec.max_context}."
             )
-        max_tokens = min(sampling.max_tokens, room)
+        max_tokens = min(sampling.max_tokens, self.spec.max_context - len(prompt_T))
         return self._vllm.SamplingParams(
             n=1,
             seed=seed,

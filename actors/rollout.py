@@ -52,7 +52,7 @@ class RolloutActor:
         """Sample `request.k` answers per prompt and write them as one shard.
 
         Returns:
-            The shard's handle; `stats` counts responses, tokens (end tokens included) and truncated
+            The shard's handle; `stats` counts prompts, responses, tokens (end tokens included) and truncated
             responses, and sums log-probs (nats).
 
         Raises:
@@ -91,6 +91,7 @@ class RolloutActor:
             for key, seed, prompt, answer in zip(keys, seeds, asked, answers, strict=True)
         ]
         stats = {
+            "prompts": float(len(prompts)),
             "responses": float(len(rows)),
             "tokens": float(sum(len(row.tokens_T) for row in rows)),
             "truncated": float(sum(row.truncated for row in rows)),
@@ -98,8 +99,11 @@ class RolloutActor:
         }
         return write_shard(self._root, request.table, request.round, request.shard, rows, Response, stats)
 
-    def choice_logprobs(self, policy: str, prefixes_T: Sequence[list[int]], choices: list[int]) -> list[list[float]]:
-        """Log-probs under `policy` of the tokens `choices` after each prefix, not renormalised.
+    def choice_logprobs(
+        self, policy: str, prefixes_T: Sequence[list[int]], choices: list[int]
+    ) -> list[list[float] | None]:
+        """Log-probs under `policy` of the tokens `choices` after each prefix, not renormalised; None for a prefix that
+        fills the engine's context.
 
         Raises:
             InfrastructureFailed: the engine serves another version, or none.
@@ -127,8 +131,9 @@ class RolloutActor:
         """
         received = self._engine.finish(manifest.version)
         faults = [*manifest_faults(received.tensors, manifest, previous), *received.incomplete]
-        if self._probe_T and (held := self._engine.prime(self._probe_T)):
-            faults.append(f"the prefix cache was not reset: it still held {held} tokens of the probe's texts")
+        # the text that `begin_push` cached last is the last that a small cache gives up
+        if self._probe_T and (held := self._engine.held(self._probe_T[-1])):
+            faults.append(f"the prefix cache was not reset: it still held {held} tokens of one of the probe's texts")
         if faults:
             raise InfrastructureFailed(f"the push of version {manifest.version} failed: {'; '.join(faults)}.")
         self._served = manifest.version

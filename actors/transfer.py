@@ -26,11 +26,14 @@ from loop.push import TensorSpec
 
 BACKEND = "ratchet_object_store"
 
+TIED_HEAD = "lm_head.weight"
+"""The name under which a learner sends the LM head, tied or not."""
+
 
 @dataclass(frozen=True, slots=True)
 class Received:
-    """What one push left in an engine: every tensor as the model was handed it, and a sentence per module that did not
-    get all of its elements."""
+    """What one push left in an engine: every tensor as it arrived, and a sentence per module that did not get all
+    of its elements."""
 
     tensors: tuple[TensorSpec, ...]
     incomplete: tuple[str, ...]
@@ -86,14 +89,20 @@ class CountedTransfer(WeightTransferEngine[InitInfo, UpdateInfo]):
     def receive_weights(self, update_info: UpdateInfo) -> None:
         """Digest every tensor at the moment at which the model takes it.
 
+        A model may compute with its embedding where others have a tied LM head, and then knows no such name (Gemma 2):
+        the head is digested like the rest but goes no further.
+
         When the model refuses one, vLLM ends the update at once; the model is brought back into service form first, or
         what has arrived so far would count towards the next update.
         """
 
+        headless = self._has_no_tied_head()
+
         def taken() -> Iterator[tuple[str, torch.Tensor]]:
             for name, tensor in self.arriving(update_info):
                 self._tensors.append(TensorSpec.of(name, tensor))
-                yield name, tensor
+                if not (headless and name == TIED_HEAD):
+                    yield name, tensor
 
         try:
             self.model.load_weights(taken())
@@ -101,6 +110,14 @@ class CountedTransfer(WeightTransferEngine[InitInfo, UpdateInfo]):
             self.discard()
             finalize_layerwise_reload(self.model, self.model_config)
             raise
+
+    def _has_no_tied_head(self) -> bool:
+        if not getattr(self.model_config.hf_text_config, "tie_word_embeddings", False):
+            return False
+        head = TIED_HEAD.split(".")[0]
+        # a head that is the very module of the embedding counts, nested ones (multimodal models) too
+        names = (name for name, _ in self.model.named_modules(remove_duplicate=False))
+        return all(name.rsplit(".", 1)[-1] != head for name in names)
 
     def discard(self) -> None:
         """Forget the tensors that wait for the rest of their module, which keeps what it had: at the end vLLM would

@@ -7,7 +7,16 @@ from pathlib import Path
 import pytest
 import torch
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers
-from transformers import AutoModelForCausalLM, GenerationConfig, PreTrainedTokenizerFast, Qwen2Config, Qwen2ForCausalLM
+from transformers import (
+    AutoModelForCausalLM,
+    Gemma2Config,
+    Gemma2ForCausalLM,
+    GenerationConfig,
+    PreTrainedModel,
+    PreTrainedTokenizerFast,
+    Qwen2Config,
+    Qwen2ForCausalLM,
+)
 
 from actors.engine import Engine
 from actors.engine_settings import EngineSpec
@@ -17,8 +26,8 @@ CONTEXT = 128
 PAD, START, END = "<|pad|>", "<|im_start|>", "<|im_end|>"
 
 
-def save_tiny_model(path: Path, *, tied: bool, vocabulary: int) -> str:
-    """A random Qwen2 over a byte-level tokenizer, with a generation configuration whose sampling must not leak."""
+def byte_tokenizer() -> PreTrainedTokenizerFast:
+    """A byte-level tokenizer without merges."""
     vocab = {token: at for at, token in enumerate([PAD, START, END, *sorted(pre_tokenizers.ByteLevel.alphabet())])}
     core = Tokenizer(models.BPE(vocab=vocab, merges=[]))
     core.pre_tokenizer, core.decoder = pre_tokenizers.ByteLevel(add_prefix_space=False), decoders.ByteLevel()
@@ -29,6 +38,11 @@ def save_tiny_model(path: Path, *, tied: bool, vocabulary: int) -> str:
         "{% for m in messages %}<|im_start|>{{m['role']}}\n{{m['content']}}<|im_end|>\n{% endfor %}"
         "{% if add_generation_prompt %}<|im_start|>assistant\n{% endif %}"
     )
+    return tokenizer
+
+
+def save_tiny_model(path: Path, *, tied: bool, vocabulary: int) -> str:
+    """A random Qwen2."""
     torch.manual_seed(0)
     model = Qwen2ForCausalLM(
         Qwen2Config(
@@ -40,13 +54,39 @@ def save_tiny_model(path: Path, *, tied: bool, vocabulary: int) -> str:
             num_key_value_heads=2,
             max_position_embeddings=1024,
             tie_word_embeddings=tied,
-            bos_token_id=None,
-            eos_token_id=tokenizer.eos_token_id,
-            pad_token_id=tokenizer.pad_token_id,
         )
     )
+    return save(model, path)
+
+
+def save_tiny_gemma(path: Path) -> str:
+    """A random Gemma 2: vLLM's has no LM head and computes with the embedding. Probe texts outgrow its window."""
+    torch.manual_seed(0)
+    model = Gemma2ForCausalLM(
+        Gemma2Config(
+            vocab_size=320,
+            hidden_size=64,
+            intermediate_size=128,
+            num_hidden_layers=2,
+            num_attention_heads=2,
+            num_key_value_heads=1,
+            head_dim=32,
+            query_pre_attn_scalar=32,
+            sliding_window=48,
+            max_position_embeddings=1024,
+        )
+    )
+    return save(model, path)
+
+
+def save(model: PreTrainedModel, path: Path) -> str:
+    """Write a checkpoint with a byte-level tokenizer and a generation configuration whose sampling must not leak."""
+    tokenizer = byte_tokenizer()
+    model.config.bos_token_id = None
+    model.config.eos_token_id = tokenizer.eos_token_id
+    model.config.pad_token_id = tokenizer.pad_token_id
     model.generation_config = GenerationConfig(
-        eos_token_id=[tokenizer.eos_token_id, vocab["~"]],
+        eos_token_id=[tokenizer.eos_token_id, tokenizer.convert_tokens_to_ids("~")],
         pad_token_id=tokenizer.pad_token_id,
         do_sample=True,
         temperature=0.01,
@@ -68,6 +108,12 @@ def tiny_model_path(tmp_path_factory: pytest.TempPathFactory) -> str:
 def untied_model_path(tmp_path_factory: pytest.TempPathFactory) -> str:
     """The same with a head of its own and a vocabulary that vLLM pads (300 rows to 320)."""
     return save_tiny_model(tmp_path_factory.mktemp("models") / "untied", tied=False, vocabulary=300)
+
+
+@pytest.fixture(scope="session")
+def headless_model_path(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """A tied model for whose LM head vLLM has no module."""
+    return save_tiny_gemma(tmp_path_factory.mktemp("models") / "headless")
 
 
 def tiny_spec(path: str) -> EngineSpec:
@@ -123,17 +169,7 @@ class Learner:
 
 def _engine(path: str) -> Engine:
     torch.set_num_threads(1)
-    spec = EngineSpec(
-        path=path,
-        dtype="float32",
-        max_context=CONTEXT,
-        max_concurrent=64,
-        kv_cache_gb=0.125,
-        gpu_memory=0.2,
-        prefix_caching=True,
-        eager=True,
-    )
-    return Engine(spec)
+    return Engine(tiny_spec(path))
 
 
 @pytest.fixture(scope="session")
@@ -148,6 +184,12 @@ def untied_engine(untied_model_path: str) -> Engine:
     return _engine(untied_model_path)
 
 
+@pytest.fixture(scope="session")
+def headless_engine(headless_model_path: str) -> Engine:
+    """A live engine with the model that has no LM head in vLLM."""
+    return _engine(headless_model_path)
+
+
 @pytest.fixture
 def learner(tiny_model_path: str) -> Learner:
     """The tied model as the engine has loaded it."""
@@ -158,6 +200,12 @@ def learner(tiny_model_path: str) -> Learner:
 def untied_learner(untied_model_path: str) -> Learner:
     """The untied model as the engine has loaded it."""
     return Learner(untied_model_path)
+
+
+@pytest.fixture
+def headless_learner(headless_model_path: str) -> Learner:
+    """The same model, which has an LM head here."""
+    return Learner(headless_model_path)
 
 
 @pytest.fixture

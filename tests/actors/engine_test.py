@@ -89,12 +89,26 @@ def test_choice_logprobs_are_not_renormalised(loaded_engine: Engine, learner: Le
         assert ours == pytest.approx(learner.logprobs(prefix)[-1, choices].tolist(), abs=1e-4)
 
 
+def test_prefixes_that_fill_the_context_have_no_choice(loaded_engine: Engine, learner: Learner) -> None:
+    prefixes = [[9] * length for length in (CONTEXT + 7, CONTEXT - 1, CONTEXT, 3)]
+    first, second, third, fourth = loaded_engine.choice_logprobs(prefixes, [300])
+    assert (first, third) == (None, None)
+    assert second == pytest.approx(learner.logprobs(prefixes[1])[-1, [300]].tolist(), abs=1e-4)
+    assert fourth == pytest.approx(learner.logprobs(prefixes[3])[-1, [300]].tolist(), abs=1e-4)
+    assert loaded_engine.choice_logprobs(prefixes[:1], [300]) == [None]
+
+
 def test_prefixes_of_a_block_are_cached(loaded_engine: Engine) -> None:
     texts = [[11 + start] * 80 for start in range(2)]
-    assert loaded_engine.prime(texts) == 0
-    assert loaded_engine.prime(texts) == 2 * 64
+    assert loaded_engine.held(texts[0]) == 0
+    loaded_engine.prime(texts)
+    assert [loaded_engine.held(text) for text in texts] == [64, 64]
     loaded_engine.reset_cache()
-    assert loaded_engine.prime(texts) == 0
+    assert [loaded_engine.held(text) for text in texts] == [0, 0]
+
+
+def test_weights_are_never_unpickled(loaded_engine: Engine) -> None:
+    assert loaded_engine.llm.llm_engine.vllm_config.load_config.load_format == "safetensors"
 
 
 def test_the_tokenizer_digest_tells_tokenizers_apart(loaded_engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -89,11 +89,7 @@ class Scene:
         return diagnose(self.actor.read_probe(TEXTS), self.readings[1], self.readings[0], TOLERANCE)
 
 
-@pytest.fixture(params=["tied", "untied"])
-def scene(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Scene:
-    prefix = "" if request.param == "tied" else "untied_"
-    engine: Engine = request.getfixturevalue(f"{prefix}engine")
-    learner: Learner = request.getfixturevalue(f"{prefix}learner")
+def set_scene(engine: Engine, learner: Learner, monkeypatch: pytest.MonkeyPatch) -> Scene:
     monkeypatch.setattr("actors.rollout.Engine", lambda spec: engine)
     actor = RolloutActor(engine.spec, "unused", threads=1)
     old, manifest, reading = learner.tensors(), learner.manifest("v1"), learner.reading(TEXTS)
@@ -104,6 +100,24 @@ def scene(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Sc
     made.send(old, manifest, None)
     actor.read_probe(TEXTS)
     return made
+
+
+@pytest.fixture(params=["tied", "untied"])
+def scene(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Scene:
+    prefix = "" if request.param == "tied" else "untied_"
+    engine: Engine = request.getfixturevalue(f"{prefix}engine")
+    return set_scene(engine, request.getfixturevalue(f"{prefix}learner"), monkeypatch)
+
+
+@pytest.fixture
+def headless_scene(headless_engine: Engine, headless_learner: Learner, monkeypatch: pytest.MonkeyPatch) -> Scene:
+    """With a tied model for whose LM head vLLM has no module."""
+    return set_scene(headless_engine, headless_learner, monkeypatch)
+
+
+@pytest.fixture
+def tied_scene(engine: Engine, learner: Learner, monkeypatch: pytest.MonkeyPatch) -> Scene:
+    return set_scene(engine, learner, monkeypatch)
 
 
 def test_good_pushes_pass_one_after_the_other(scene: Scene) -> None:
@@ -145,10 +159,42 @@ def test_the_transaction_names_a_cache_that_was_not_reset(scene: Scene, monkeypa
     v1, v2 = scene.manifests
     with monkeypatch.context() as tampered:
         tampered.setattr(scene.engine, "reset_cache", lambda: None)
-        with pytest.raises(InfrastructureFailed, match="the prefix cache was not reset: it still held 512 tokens"):
+        with pytest.raises(InfrastructureFailed, match="the prefix cache was not reset: it still held 64 tokens"):
             scene.send(scene.new, v2, v1)
     scene.send(scene.new, v2, v1)
     assert scene.report().faults == ()
+
+
+@pytest.mark.parametrize(
+    "texts_T",
+    [[TEXTS[0]] * 8, [TEXTS[0][:64] + text[64:] for text in TEXTS], [*TEXTS[:7], TEXTS[0]]],
+    ids=["identical", "one_prefix", "last_like_first"],
+)
+def test_texts_that_share_blocks_hide_and_feign_nothing(
+    tied_scene: Scene, monkeypatch: pytest.MonkeyPatch, texts_T: list[list[int]]
+) -> None:
+    v1, v2 = tied_scene.manifests
+    tied_scene.actor.read_probe(texts_T)
+    tied_scene.send(tied_scene.new, v2, v1)
+    assert tied_scene.actor.version() == "v2"
+    with monkeypatch.context() as tampered:
+        tampered.setattr(tied_scene.engine, "reset_cache", lambda: None)
+        with pytest.raises(InfrastructureFailed, match="the prefix cache was not reset: it still held 64 tokens"):
+            tied_scene.send(tied_scene.old, v1, v2)
+    tied_scene.send(tied_scene.new, v2, v1)
+    assert tied_scene.report().gap < 1e-4
+
+
+def test_a_tied_head_that_vllm_has_no_module_for_still_counts(headless_scene: Scene) -> None:
+    v1, v2 = headless_scene.manifests
+    assert "lm_head.weight" in headless_scene.new
+    headless_scene.send(headless_scene.new, v2, v1)
+    assert headless_scene.actor.version() == "v2"
+    assert headless_scene.report().gap < TOLERANCE
+    with pytest.raises(InfrastructureFailed, match=r"the LM head was omitted \(`lm_head\.weight`\)"):
+        headless_scene.send(omitted_head(headless_scene.old, headless_scene.new), v1, v2)
+    headless_scene.force(headless_scene.old, "v1")
+    assert headless_scene.report().faults[0].startswith("the engine still serves the previous version")
 
 
 def test_the_probe_alone_names_a_stale_cache(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -182,6 +228,17 @@ def test_a_tensor_that_does_not_fit_is_named_and_the_next_push_works(scene: Scen
         scene.actor.finish_push(v2, v1)
     scene.send(scene.new, v2, v1)
     assert scene.report().gap < 1e-4
+
+
+def test_a_tensor_that_cannot_even_be_read_is_named(tied_scene: Scene) -> None:
+    v1, v2 = tied_scene.manifests
+    for sent in ([], ["model.norm.weight"]):
+        tied_scene.actor.begin_push("v2")
+        tied_scene.actor.load({name: tied_scene.new[name] for name in sent})
+        with pytest.raises(InfrastructureFailed, match=r"could not load tensor `model\.embed_tokens\.weight`"):
+            tied_scene.actor.load({"model.embed_tokens.weight": torch.empty(320, 128, device="meta")})
+    tied_scene.send(tied_scene.new, v2, v1)
+    assert tied_scene.report().gap < 1e-4
 
 
 def test_a_push_that_was_abandoned_does_not_leak_into_the_next(scene: Scene) -> None:

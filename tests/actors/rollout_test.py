@@ -69,6 +69,7 @@ def test_stats_are_sums_over_the_rows(actor: RolloutActor, request_: GenerateReq
     truncated = sum(row.finish_reason == "length" for row in rows)
     assert 0 < truncated < len(rows)
     assert ref.stats == {
+        "prompts": 2.0,
         "responses": 48.0,
         "tokens": float(sum(len(row.tokens_T) for row in rows)),
         "truncated": float(truncated),
@@ -89,6 +90,12 @@ def test_another_version_than_the_one_served_is_refused(actor: RolloutActor, req
         actor.generate(replace(request_, policy="v1"))
     with pytest.raises(InfrastructureFailed, match="asked for version v1 but serves v0"):
         actor.choice_logprobs("v1", [[1, 2]], [3])
+
+
+def test_a_question_longer_than_the_context_has_no_answer(actor: RolloutActor) -> None:
+    answered, too_long = actor.choice_logprobs("v0", [[1, 2], [1] * 500], [3, 4])
+    assert answered is not None and len(answered) == 2
+    assert too_long is None
 
 
 def test_an_engine_without_a_version_serves_nothing(
