@@ -12,10 +12,8 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from actors.engine import Engine
 from loop.composition import CONF
 from loop.ledger import Ledger
-from tests.actors.conftest import tiny_spec
 
 POLICY = CONF / "demo" / "policy"
 SHORT = ["prompts.per_round=64", "evaluate.samples=1"]
@@ -37,6 +35,18 @@ def run(folder: Path, *overrides: str) -> tuple[dict[str, Any], Path, str]:
 def weights(checkpoint: Path) -> dict[str, torch.Tensor]:
     """All tensors of a checkpoint in float32."""
     return {n: t.float() for f in sorted(checkpoint.glob("*.safetensors")) for n, t in load_file(f).items()}
+
+
+def in_vllm(checkpoint: Path, text_T: list[int]) -> list[float]:
+    """Log-probs of a text's tokens in an engine of its own process."""
+    program = (
+        "import json, sys; from actors.engine import Engine; from tests.actors.conftest import tiny_spec; "
+        "print(json.dumps(Engine(tiny_spec(sys.argv[1])).text_logprobs([json.loads(sys.argv[2])])[0]))"
+    )
+    command = [sys.executable, "-c", program, str(checkpoint), json.dumps(text_T)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=200, check=True)
+    logprobs: list[float] = json.loads(done.stdout.splitlines()[-1])
+    return logprobs
 
 
 @pytest.fixture(scope="module")
@@ -101,7 +111,7 @@ def test_the_checkpoint_loads_in_plain_transformers_and_in_vllm_and_differs_from
     with torch.no_grad():
         logits = model.float()(torch.tensor([text_T])).logits[0, :-1].log_softmax(-1)
     expected = logits.gather(-1, torch.tensor(text_T[1:])[:, None]).squeeze(-1).tolist()
-    assert Engine(tiny_spec(str(checkpoint))).text_logprobs([text_T])[0] == pytest.approx(expected, abs=1e-4)
+    assert in_vllm(checkpoint, text_T) == pytest.approx(expected, abs=1e-4)
     moved = max(
         (new - old).abs().max().item()
         for new, old in zip(weights(checkpoint).values(), weights(POLICY).values(), strict=True)
