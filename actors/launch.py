@@ -115,7 +115,9 @@ def check_model(config: RunConfig) -> None:
         raise Refused(f"model.path={path}: pushing the weights of mixture-of-experts models is not supported")
     longest = getattr(model, "max_position_embeddings", None)
     if longest is not None and config.rollout.max_context > longest:
-        raise Refused(f"rollout.max_context={config.rollout.max_context} is more than the model's {longest} positions")
+        raise Refused(
+            f"rollout.max_context={config.rollout.max_context} is more than the model's {longest} positions: lower it"
+        )
     if folder.is_dir():
         refuse_oversized(weight_bytes(folder, config.model.dtype), config.push.max_store_gb)
 
@@ -148,6 +150,9 @@ def execute(task: Task, view: View, started: float) -> RunSummary:
                 with view.phase(0, "start", 0, ""):
                     fleets = running.enter_context(System(task))
                 return run(task, fleets, book)
+        except KeyboardInterrupt:
+            book.stop("interrupted")
+            raise
         except BaseException as error:
             book.stop(str(error).splitlines()[0] if str(error) else type(error).__name__)
             raise

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 RUN_EPILOG = """\
 examples:
   ratchet run experiment=demo                       three rounds on the small policy, no GPU needed
-  ratchet run experiment=demo judge=self algorithm=osp judge.template=FILE
+  ratchet run experiment=osp_smoke                  the small policy ranks its own answers
   ratchet run model.path=MODEL 'prompts.sources=[{path: prompts.jsonl}]' rollout.max_tokens=512
   ratchet run -m experiment=demo seed=0,1,2         one run after another
 

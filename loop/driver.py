@@ -24,7 +24,7 @@ def run(task: Task, fleets: Fleets, book: Book) -> RunSummary:
     config, policy = task.config, PolicyVersion(0, 0)
     start = book.round(0)
     evaluate(task, fleets, start, policy)
-    start.push_gap = start.do("meet", fleets.meet)
+    start.push_gap = start.do("probe", fleets.meet)
     book.close(start, policy)
     for number in range(1, config.rounds + 1):
         round = book.round(number)

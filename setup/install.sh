@@ -17,7 +17,7 @@ for candidate in python3.11 python3 python3.12; do
 done
 [ -n "$python" ] || { echo "set-up needs Python 3.11 or 3.12 on the PATH" >&2; exit 2; }
 
-echo "setting up .venv (once)"
+echo "setting up .venv (once; takes about two minutes)"
 [ -x .venv/bin/python ] || "$python" -m venv .venv
 pip() { .venv/bin/python -m pip --disable-pip-version-check "$@"; }
 

@@ -64,7 +64,7 @@ def test_a_model_is_known_by_its_content(tmp_path: Path) -> None:
 
 def test_the_folder_says_what_ran() -> None:
     config = compose(["experiment=demo"])
-    assert run_folder(config, "0123456789abcdef").name == "demo-iterative_dpo-verifier-01234567"
+    assert run_folder(config, "0123456789abcdef").name == "demo-iterative_dpo_nll-verifier-01234567"
 
 
 def test_a_folder_of_another_identity_is_refused_and_its_own_is_found(tmp_path: Path) -> None:
