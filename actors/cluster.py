@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 from typing import Any
 
 import ray
@@ -29,18 +30,22 @@ def connect(cluster: ClusterConfig, threads: int) -> None:
     """Join the cluster at `cluster.address`, or start one on this machine that ends with this process. Processes of a
     cluster started here inherit this one's environment, in which native code is pinned to `threads`."""
     os.environ.update(QUIET)
-    if cluster.address is not None:
-        ray.init(address=cluster.address, logging_level="ERROR", log_to_driver=False)
-        return
-    os.environ.update(pinned(threads))
-    ray.init(
-        address="local",
-        num_cpus=cores(cluster),
-        include_dashboard=False,
-        object_store_memory=int(cluster.object_store_gb * 1e9),
-        logging_level="ERROR",
-        log_to_driver=False,
-    )
+    local: dict[str, Any] = {}
+    if cluster.address is None:
+        os.environ.update(pinned(threads))
+        local = {
+            "num_cpus": cores(cluster),
+            "include_dashboard": False,
+            "object_store_memory": int(cluster.object_store_gb * 1e9),
+        }
+    ray.init(address=cluster.address or "local", logging_level="ERROR", log_to_driver=False, **local)
+    # Ray's own handler ends the process in a C++ stack trace; being terminated is being interrupted
+    signal.signal(signal.SIGTERM, interrupt)
+
+
+def interrupt(number: int, frame: object) -> None:
+    """A signal handler. Raises: KeyboardInterrupt."""
+    raise KeyboardInterrupt
 
 
 def require_gpus(cluster: ClusterConfig, rollouts: int, learners: int) -> None:
