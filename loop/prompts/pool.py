@@ -53,14 +53,6 @@ class PromptPool:
         """All prompts: those for rounds, the gate's and the test's."""
         return [*(p for prompts in self.train.values() for p in prompts), *self.gate, *self.test]
 
-    @cached_property
-    def _train_by_id(self) -> dict[str, Prompt]:
-        return {prompt.prompt_id: prompt for prompts in self.train.values() for prompt in prompts}
-
-    def prompts(self, prompt_ids: Iterable[str]) -> list[Prompt]:
-        """Prompts of `train` by their ids, in that order."""
-        return [self._train_by_id[prompt_id] for prompt_id in prompt_ids]
-
 
 def _ids(prompts: Iterable[Prompt]) -> Iterator[str]:
     return (prompt.prompt_id for prompt in prompts)

@@ -122,12 +122,6 @@ def test_a_pool_that_cannot_fill_a_round_is_refused() -> None:
         refuse_small_pool(pool_of({"a": 9, "b": 1}), 3)
 
 
-def test_prompts_are_found_by_their_ids() -> None:
-    pool = pool_of({"a": 3, "b": 3})
-    ids = draw(pool, 1, 4, 0).prompt_ids
-    assert tuple(prompt.prompt_id for prompt in pool.prompts(ids)) == ids
-
-
 def test_the_digest_depends_on_prompts_weights_and_what_is_held_out() -> None:
     pool = pool_of({"a": 3, "b": 3})
     held = PromptPool(pool.train, pool.weights, [Prompt("x", "[]", [1], None, "a")], [], pool.counts)
