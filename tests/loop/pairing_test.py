@@ -32,6 +32,8 @@ def test_best_worst_takes_the_extremes_and_their_gap() -> None:
 
 def test_equal_scores_give_no_pair() -> None:
     assert chosen_and_rejected(group(*FOUR), [0.3] * 4) == []
+    cut = [response(0, finish="length"), response(1)]
+    assert chosen_and_rejected(group(*cut), [0.3, 0.3]) == [], "a cut answer does not lose against an equal one"
 
 
 def test_holes_take_no_part() -> None:
