@@ -10,9 +10,10 @@ from typing import Any
 import ray
 from ray.exceptions import RayActorError, RayError, RayTaskError
 
-from loop.errors import InfrastructureFailed, RatchetError
+from loop.errors import InfrastructureFailed, ProcessDied, RatchetError, TimedOut
 
 _ANSI = re.compile(r"\x1b\[[0-9;]*m")
+_UNAVAILABLE = re.compile(r"^The actor \w+ is unavailable: (.*?)\.* The task may or may not have .*$")
 
 
 def wait(refs: Sequence[Any], timeout_s: float, what: str) -> list[Any]:
@@ -20,9 +21,7 @@ def wait(refs: Sequence[Any], timeout_s: float, what: str) -> list[Any]:
 
     The first failure ends the wait: the other calls may be waiting for the one that failed.
 
-    Raises: InfrastructureFailed after `timeout_s` seconds, when an actor died or Ray lost something; the project's own
-    errors as they were raised; anything else is a fault in the program and keeps Ray's task error with the remote
-    traceback.
+    Raises: TimedOut after `timeout_s` seconds; otherwise see `result`.
     """
     deadline = time.monotonic() + timeout_s
     pending = list(refs)
@@ -30,23 +29,47 @@ def wait(refs: Sequence[Any], timeout_s: float, what: str) -> list[Any]:
         ready, pending = ray.wait(pending, timeout=max(deadline - time.monotonic(), 0.0))
         if not ready:
             count = f"{len(pending)} of {len(refs)} calls " if len(refs) > 1 else ""
-            raise InfrastructureFailed(f"{what}: {count}not finished within {timeout_s:g} s")
+            raise TimedOut(f"{what}: {count}not finished within {timeout_s:g} s")
         for ref in ready:
-            _checked(ref, what)
-    return [_checked(ref, what) for ref in refs]
+            result(ref, what)
+    return [result(ref, what) for ref in refs]
 
 
-def _checked(ref: Any, what: str) -> Any:
+def result(ref: Any, what: str) -> Any:
+    """What a finished call came to.
+
+    Raises: ProcessDied when an actor died or could not be reached; InfrastructureFailed when Ray lost something; the
+    project's own errors as they were raised; anything else is a fault in the program and keeps Ray's task error with
+    the remote traceback.
+    """
     try:
         return ray.get(ref)
-    except RayTaskError as error:
-        if isinstance(error.cause, RatchetError):
-            raise error.cause from None
-        raise
-    except RayActorError as error:
-        raise InfrastructureFailed(f"{what}: a process died ({reason_of(error)})") from error
     except RayError as error:
-        raise InfrastructureFailed(f"{what}: {reason_of(error)}") from error
+        own = translated(error, what)
+        if own is None:
+            raise
+        raise own from (None if own is getattr(error, "cause", None) else error)
+
+
+def translated(error: RayError, what: str) -> RatchetError | None:
+    """The project's own error for one of Ray's; None for a fault in the program."""
+    if isinstance(error, RayTaskError):
+        cause = error.cause
+        if isinstance(cause, RatchetError):
+            return cause
+        if not isinstance(cause, RayError) or isinstance(cause, RayTaskError):
+            return None
+        kind = ProcessDied if isinstance(cause, RayActorError) else InfrastructureFailed
+        return kind(f"{what}: something that it needed was lost ({reason_of(cause)})")
+    if isinstance(error, RayActorError):
+        return ProcessDied(f"{what}: a process died ({reason_of(error)})")
+    return InfrastructureFailed(f"{what}: {reason_of(error)}")
+
+
+def is_death(error: RayError) -> bool:
+    """Whether the called actor died or could not be reached, which is not the same as its call failing because of
+    another one's death."""
+    return isinstance(error, RayActorError) and not isinstance(error, RayTaskError)
 
 
 def reason_of(error: BaseException) -> str:
@@ -55,4 +78,4 @@ def reason_of(error: BaseException) -> str:
     lines = [line.strip() for line in _ANSI.sub("", str(error)).splitlines() if line.strip()]
     if not lines:
         return type(error).__name__
-    return lines[-1] if "creation task" in lines[0] else lines[0]
+    return lines[-1] if "creation task" in lines[0] else _UNAVAILABLE.sub(r"\1", lines[0])

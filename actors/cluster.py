@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import os
-import signal
 from typing import Any
 
 import ray
 
+from actors.signals import terminate_as_interrupt
 from loop.config import ClusterConfig
 from loop.errors import InfrastructureFailed, Refused
 
@@ -39,13 +39,8 @@ def connect(cluster: ClusterConfig, threads: int) -> None:
             "object_store_memory": int(cluster.object_store_gb * 1e9),
         }
     ray.init(address=cluster.address or "local", logging_level="ERROR", log_to_driver=False, **local)
-    # Ray's own handler ends the process in a C++ stack trace; being terminated is being interrupted
-    signal.signal(signal.SIGTERM, interrupt)
-
-
-def interrupt(number: int, frame: object) -> None:
-    """A signal handler. Raises: KeyboardInterrupt."""
-    raise KeyboardInterrupt
+    # Ray's own handler ends the process in a C++ stack trace
+    terminate_as_interrupt()
 
 
 def require_gpus(cluster: ClusterConfig, rollouts: int, learners: int) -> None:

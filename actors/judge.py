@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import cache
+from typing import Any
 
 from actors.pairing import pair_shard
+from actors.self_judge import SelfJudge
 from loop.config import AlgorithmConfig, Plan
 from loop.judges.judge import Asked, Judge, Reply
 from loop.judging import groups_of, questions
@@ -23,9 +25,11 @@ class JudgeActor:
         self.training_judge = judge
         self.evaluation_judge = evaluation
 
-    def judge(self, responses: ShardRef, evaluation: bool) -> ShardRef:
-        """Ask every question of the shard's groups. Statistics: failed, undecided, value (sum over
-        decided judgements)."""
+    def judge(self, responses: ShardRef, evaluation: bool, engines: Sequence[Any] = ()) -> ShardRef:
+        """Ask every question of the shard's groups; `engines` are those that there are now, for a judge that asks
+        them. Statistics: failed, undecided, value (sum over decided judgements)."""
+        if isinstance(self.training_judge, SelfJudge):
+            self.training_judge.engines = list(engines)
         rows = read_shard(responses, Response)
         judge, plan = (self.evaluation_judge, Plan.pointwise) if evaluation else (self.training_judge, self.recipe.plan)
         asked = self._asked(rows, plan)

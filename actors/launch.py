@@ -9,18 +9,24 @@ import sys
 import time
 from collections.abc import Sequence
 from contextlib import ExitStack
+from dataclasses import replace
 from pathlib import Path
 
 from omegaconf import OmegaConf
 
+from actors.signals import terminate_as_interrupt
 from loop.book import Book
-from loop.composition import compose
+from loop.composition import compose, override, spell_out_paths
 from loop.config import JudgeKind, RunConfig, Template, TrackerKind
 from loop.describe import banner, blank_summary, plain
+from loop.difference import held_config
+from loop.disk import need_of, require_room
 from loop.driver import run
-from loop.errors import Refused
-from loop.folder import begin, claim, locked, summary_if_finished
+from loop.errors import Fenced, Refused, Stopped, StoreFailed
+from loop.folder import begin, choose, locked, require_identity, summary_if_finished
+from loop.fork import resolve
 from loop.identity import identity_of, model_fingerprint, run_folder
+from loop.finding import find_run
 from loop.judges.judge import CAPABILITIES
 from loop.judges.verdict_token import verdict_tokens
 from loop.ledger import Ledger
@@ -30,6 +36,7 @@ from loop.prompts.encoding import encode
 from loop.prompts.loading import load_prompts
 from loop.prompts.tokenizer import load_tokenizer
 from loop.push import refuse_oversized
+from loop.status import State
 from loop.summary import RunSummary
 from loop.sweeping import points_of
 from loop.task import Task
@@ -50,8 +57,21 @@ def show(overrides: Sequence[str], multirun: bool) -> int:
 
 
 def launch(overrides: Sequence[str], as_json: bool) -> int:
-    """Compose, then run. Raises: RatchetError."""
-    summary = launch_config(validate(compose(overrides)), progress_to_stderr=as_json)
+    """Compose, then run, or go on with the run of the same identity. Raises: RatchetError."""
+    return _launched(validate(compose(overrides)), as_json)
+
+
+def resume(run: str, overrides: Sequence[str], as_json: bool) -> int:
+    """Go on with a run by its folder or name; overrides may change where and how fast, not what the data mean.
+    Raises: RatchetError."""
+    folder = find_run(run)
+    config = override(held_config(folder), overrides)
+    config.folder, config.fresh = str(folder), False
+    return _launched(validate(config), as_json)
+
+
+def _launched(config: RunConfig, as_json: bool) -> int:
+    summary = launch_config(config, progress_to_stderr=as_json)
     if as_json:
         print(json.dumps(summary.to_json(), indent=2))
     return 0
@@ -78,7 +98,10 @@ def launch_config(config: RunConfig, progress_to_stderr: bool) -> RunSummary:
 
 def prepare(config: RunConfig) -> Task:
     """Read everything that the run stands on. Raises: Refused; nothing was written."""
-    config.model.path = os.path.expanduser(config.model.path)
+    parent = resolve(config.parent, config.runs) if config.parent is not None else None
+    if parent is not None:
+        config.model.path, config.model.revision = str(parent.model_path), None
+    spell_out_paths(config)
     tokenizer = load_tokenizer(config.model.path, config.model.revision)
     check_model(config)
     if config.judge.kind is JudgeKind.self:
@@ -94,9 +117,14 @@ def prepare(config: RunConfig) -> Task:
     )
     if not pool.test:
         raise Refused("no held-out prompt is left for the test: lower evaluate.gate_share or hold out more prompts")
-    identity = identity_of(config, pool.digest, model_fingerprint(config.model.path))
-    folder = claim(run_folder(config, identity), identity, config)
-    return Task(config, identity, folder, pool)
+    model_digest = model_fingerprint(config.model.path)
+    label = parent.label if parent is not None else None
+    identity = identity_of(config, pool.digest, model_digest, label)
+    task = Task(config, identity, choose(run_folder(config, identity), config), pool, model_digest, label)
+    require_identity(task)
+    if Path(config.model.path).is_dir():
+        require_room(task.folder, need_of(task, weight_bytes(Path(config.model.path), config.model.dtype)))
+    return task
 
 
 def check_model(config: RunConfig) -> None:
@@ -123,39 +151,51 @@ def check_model(config: RunConfig) -> None:
 
 
 def execute(task: Task, view: View, started: float) -> RunSummary:
-    """Start everything, run the loop, end everything. What was committed before an error stays, and the summary says
-    why it ended."""
+    """Start everything, run the loop from where the ledger stands, end everything. What was committed before an error
+    stays, and the summary says why it ended."""
     from actors.system import System  # Ray, vLLM and DeepSpeed: seconds to import
 
     config = task.config
-    begin(task.folder, task.identity, OmegaConf.to_yaml(OmegaConf.structured(config)))
+    terminate_as_interrupt()
+    begin(task, OmegaConf.to_yaml(OmegaConf.structured(config)))
     ledger = Ledger(task.store)
-    ledger.append("prompts", 0, task.pool.everything)
+    driver = ledger.claim()
+    task = replace(task, prompts_path=ledger.append("prompts", 0, task.pool.everything).path)
     view.banner(banner(task))
     tracker = open_tracker(config.tracker, view.notice)
     tracker.start(plain(config), task.folder.name, task.identity, task.folder)
     with MemoryWatch(os.getpid()) as memory:
-        book = Book(
-            task.folder,
-            blank_summary(task),
-            ledger,
-            view,
-            tracker,
-            lambda: memory.peak_gib,
-            started,
-            0 if config.tracker.kind is TrackerKind.none else config.tracker.examples,
-        )
+        shown = 0 if config.tracker.kind is TrackerKind.none else config.tracker.examples
+        book = Book(task, blank_summary(task), ledger, driver, view, tracker, lambda: memory.peak_gib, started, shown)
+        if book.rounds_closed > config.rounds:  # it ended between its last round and its summary
+            return book.finish()
+        if book.rounds_closed:
+            view.notice(f"Going on at round {book.rounds_closed}; everything committed before stays.")
         try:
             with ExitStack() as running:
+                book.status(book.rounds_closed, ["start"])
                 with view.phase(0, "start", 0, ""):
-                    fleets = running.enter_context(System(task))
-                return run(task, fleets, book)
+                    fleets = running.enter_context(System(task, book.told, view.notice))
+                try:
+                    return run(task, fleets, book)
+                except KeyboardInterrupt:
+                    book.flush()  # what a learner's checkpoint stands on is committed before it
+                    fleets.park()
+                    raise
         except KeyboardInterrupt:
-            book.stop("interrupted")
+            close_early(book, "interrupted", "interrupted")
             raise
         except BaseException as error:
-            book.stop(str(error).splitlines()[0] if str(error) else type(error).__name__)
+            reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+            close_early(book, reason, "stopped" if isinstance(error, Stopped) else "failed", error)
             raise
+
+
+def close_early(book: Book, reason: str, state: State, error: BaseException | None = None) -> None:
+    """Keep what was made so far, where it can still be written, and say why the run ended."""
+    if not isinstance(error, Fenced | StoreFailed):
+        book.flush()
+    book.stop(reason, state)
 
 
 def quiet_libraries() -> None:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import dataclasses
+import os
 import socket
-from collections.abc import Iterable, Iterator, Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import ray
@@ -13,25 +15,27 @@ from torch import Tensor
 
 from actors import learner_weights
 from actors.learner_contract import LearnerSettings, LogProbsRequest
+from actors.learner_lesson import read_lesson, responses
 from actors.learner_scoring import Forward, scored, text_sequence
-from loop.batches import TokenSequence, example_lengths, plan, sequence_of
+from loop import crash
+from loop.batches import sequence_of
+from loop.cadence import is_due
 from loop.config import OptimizerState
-from loop.errors import Refused
-from loop.learning import LearnReport
+from loop.learning import LearnReport, Progress, Restored, after, begun, report_of, require_steps
 from loop.losses import named_loss
 from loop.push import Manifest, Reading
-from loop.records import AnchorLogProbs, Example, Response, ShardRef
-from loop.schedule import learning_rate, progress
-from loop.shards import read_shard, read_shards, write_shard
+from loop.records import AnchorLogProbs, Example, ShardRef, digest_of, seed_of
+from loop.shards import read_shards, write_shard
 
 if TYPE_CHECKING:
+    from actors.learner_checkpoint import Checkpoints
     from actors.learner_engine import Engine
     from actors.learner_training import Trainer
 
 
 class LearnerActor:
-    """One rank of `world`. Every method but `endpoint` and `weight_stream` is called on all ranks at once, with the
-    same arguments.
+    """One rank of `world`. Every method but `endpoint`, `ping`, `pause` and `weight_stream` is called on all ranks at
+    once, with the same arguments. `ping` and `pause` answer while another call is running.
 
     Under ZeRO-3 each rank loads the whole model before it is partitioned, so memory at the start is that of a full
     copy.
@@ -41,7 +45,10 @@ class LearnerActor:
         self.rank = rank
         self.world = world
         self.settings = settings
-        torch.set_num_threads(threads)
+        self.threads = threads
+        self.progress = Progress()
+        self._generators: list[Any] | None = None
+        self._pause_in = 0
 
     def endpoint(self) -> tuple[str, int]:
         """Address and free port of this rank's node, where the ranks meet."""
@@ -52,17 +59,51 @@ class LearnerActor:
     def start(self, endpoint: tuple[str, int]) -> int:
         """Join the other ranks and load the policy. Returns the bytes of its weights, those of all ranks together."""
         # Not above: the driver imports this module for its class, and needs neither DeepSpeed nor Transformers.
+        from actors.learner_checkpoint import Checkpoints
         from actors.learner_engine import Engine, join_group, load_trainable
         from actors.learner_training import Trainer
 
+        torch.set_num_threads(self.threads)  # OpenMP counts by calling thread, and Ray makes actors in another one
         config = self.settings.learner
         join_group(self.rank, self.world, *endpoint, config.collective_timeout_s)
         self.engine: Engine = Engine(load_trainable(self.settings.model, config), config, self.settings.model.dtype)
         loss = self.settings.algorithm.loss
-        self.trainer: Trainer = Trainer(
-            self.engine, named_loss(loss.name, loss.beta, loss.nll), self.rank, self.world, config.max_bad_steps
-        )
+        self.trainer: Trainer = Trainer(self.engine, named_loss(loss.name, loss.beta, loss.nll), self.rank, self.world)
+        self.checkpoints: Checkpoints = Checkpoints(self.engine, self.settings, self.rank, self.world)
         return self.engine.weight_bytes
+
+    @ray.method(concurrency_group="control")  # type: ignore[untyped-decorator]
+    def ping(self) -> int:
+        """The process id of this rank, as a sign of life."""
+        return os.getpid()
+
+    @ray.method(concurrency_group="control")  # type: ignore[untyped-decorator]
+    def pause(self, round: int) -> None:
+        """Let `learn` of this round write a checkpoint at the next step's end and return; without effect on any other
+        round. It is enough that one rank is told."""
+        self._pause_in = round
+
+    def restore(self) -> Restored:
+        """Take up the newest whole checkpoint; without one, the learner stays at the initial policy.
+
+        Raises: Refused for a checkpoint of another run or schema version.
+        """
+        marker, notices = self.checkpoints.newest()
+        if marker is not None:
+            self._generators = self.checkpoints.load(marker, carry=True)
+            self.progress = marker.progress
+        return Restored(self.progress.round, self.progress.complete, tuple(notices))
+
+    def rollback(self, round: int, carry_optimizer: bool) -> None:
+        """Go back to the end of `round`'s learn phase (0: the initial policy): its weights, and its optimiser's moments
+        or none. Raises: Refused when its checkpoint is not kept any more."""
+        if round == 0:
+            self.checkpoints.load_initial()
+            self.progress = Progress()
+        else:
+            marker = self.checkpoints.end_of(round)
+            self.checkpoints.load(marker, carry_optimizer)
+            self.progress = marker.progress
 
     def learn(
         self,
@@ -73,37 +114,50 @@ class LearnerActor:
         anchor_refs: Sequence[ShardRef] | None,
         seed: int,
     ) -> LearnReport:
-        """Train on a round's examples. Without `anchor_refs` the sampler's own log-probs are the anchor's.
+        """Train on a round's examples, from where this learner stands inside the round; the report of a round that it
+        has finished already. Without `anchor_refs` the sampler's own log-probs are the anchor's.
 
-        Without examples nothing happens at all, weight decay included. Raises `Stopped` when too many steps in a row
-        were skipped, `Refused` when an example's response or its anchor log-probs are missing.
+        Checkpoints are written every `checkpoint.steps` steps, at the end of a round that is due, and where the phase
+        is paused. Without examples nothing happens at all, weight decay included. Raises `Stopped` when too many steps
+        in a row were skipped, `Refused` when an example's response or its anchor log-probs are missing or the learner
+        stands elsewhere, `StoreFailed` when a checkpoint could not be written.
         """
         examples = read_shards(example_refs, Example)
         if not examples:
             return LearnReport()
-        config, algorithm = self.settings.learner, self.settings.algorithm
-        wanted = {side for example in examples for side in (example.chosen_id, example.rejected_id)}
-        sequences = _read_sequences(response_refs, anchor_refs, wanted)
-        steps = plan(
-            example_lengths(examples, sequences),
-            self.world,
-            config.batch_examples,
-            config.micro_batch_tokens,
-            config.epochs,
-            seed,
-        )
-        rates = [
-            learning_rate(
-                config.lr,
-                progress(algorithm.lr_schedule, round, rounds, at, len(steps)),
-                config.warmup,
-                config.schedule,
-            )
-            for at in range(len(steps))
-        ]
-        if algorithm.optimizer is OptimizerState.reset:
-            self.engine.reset_optimizer()
-        return self.trainer.train(steps, rates, examples, sequences)
+        lesson = digest_of("lesson", round, seed, [example.example_id for example in examples])
+        if self.progress.report is not None and (self.progress.round, self.progress.lesson) == (round, lesson):
+            return self.progress.report
+        work = read_lesson(self.settings, self.world, round, rounds, examples, response_refs, anchor_refs, seed)
+        self._take_up(begun(self.progress, round, lesson, len(work.steps)), seed)
+        every = self.settings.checkpoint
+        while (at := self.progress.position) < len(work.steps):
+            outcome, asked = self.trainer.step(work, at, lambda: self._pause_in == round)
+            self.progress = after(self.progress, outcome)
+            crash.reached("learn/step")
+            require_steps(self.progress, self.settings.learner.max_bad_steps)
+            if at + 1 < len(work.steps) and (asked or (every.steps and (at + 1) % every.steps == 0)):
+                self.checkpoints.save(self.progress)
+                if asked:
+                    return report_of(self.progress.outcomes, work.rates[at], paused=True)
+        report = report_of(self.progress.outcomes, work.rates[-1])
+        self.progress = dataclasses.replace(self.progress, report=report)
+        if self.trainer.any_rank(self._pause_in == round) or is_due(every.every, round, rounds):
+            self.checkpoints.save(self.progress)
+        return report
+
+    def _take_up(self, progress: Progress, seed: int) -> None:
+        """Before a phase's first step the optimiser is reset, if the recipe says so, and every rank's random-number
+        generators start anew; inside a phase they go on where they were."""
+        from actors.learner_state import seed_generators, set_generators
+
+        if progress.position == 0:
+            if self.settings.algorithm.optimizer is OptimizerState.reset:
+                self.engine.reset_optimizer()
+            seed_generators(seed_of("learn", seed, self.rank))
+        elif self._generators is not None:
+            set_generators(self._generators)
+        self.progress, self._generators = progress, None
 
     def log_probs(
         self, response_refs: Sequence[ShardRef], response_ids: Sequence[str] | None, request: LogProbsRequest
@@ -116,7 +170,7 @@ class LearnerActor:
         config, model = self.settings.learner, self.settings.model
         wanted = None if response_ids is None else set(response_ids)
         ids, sequences = [], []
-        for response in _responses(response_refs, wanted):
+        for response in responses(response_refs, wanted):
             ids.append(response.response_id)
             # Responses from outside have no log-probs of their own; none are needed here.
             sequences.append(sequence_of(response, np.zeros(len(response.tokens_T), np.float32)))
@@ -160,32 +214,3 @@ class LearnerActor:
     def export(self, folder: str, card: str) -> None:
         """Write the present weights as a Hugging Face checkpoint, with `card` as its README; rank 0 writes."""
         learner_weights.export(self.engine, self.settings.model, folder, card, keep=self.rank == 0)
-
-
-def _responses(refs: Iterable[ShardRef], wanted: set[str] | None) -> Iterator[Response]:
-    """Responses, one shard file in memory at a time."""
-    for ref in refs:
-        for response in read_shard(ref, Response):
-            if wanted is None or response.response_id in wanted:
-                yield response
-
-
-def _read_sequences(
-    response_refs: Iterable[ShardRef], anchor_refs: Iterable[ShardRef] | None, wanted: set[str]
-) -> dict[str, TokenSequence]:
-    """Responses with the log-probs of the sampler or of the anchor, as arrays. Raises `Refused` when an anchor's are
-    missing."""
-    if anchor_refs is None:
-        return {response.response_id: sequence_of(response) for response in _responses(response_refs, wanted)}
-    anchors = {
-        row.response_id: np.asarray(row.logprobs_T, np.float32)
-        for ref in anchor_refs
-        for row in read_shard(ref, AnchorLogProbs)
-        if row.response_id in wanted
-    }
-    sequences = {}
-    for response in _responses(response_refs, wanted):
-        if response.response_id not in anchors:
-            raise Refused(f"response {response.response_id} has no anchor log-probs in any shard")
-        sequences[response.response_id] = sequence_of(response, anchors[response.response_id])
-    return sequences

@@ -4,16 +4,20 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from loop.config import AlgorithmConfig, LearnerConfig, ModelConfig
+from loop.config import AlgorithmConfig, CheckpointConfig, LearnerConfig, ModelConfig
 
 
 @dataclass(frozen=True, slots=True)
 class LearnerSettings:
-    """The parts of a run's configuration that a rank needs."""
+    """The parts of a run's configuration that a rank needs, its identity, and the folder of the learners' checkpoints
+    on a file system that all ranks share."""
 
     model: ModelConfig
     learner: LearnerConfig
     algorithm: AlgorithmConfig
+    checkpoint: CheckpointConfig
+    checkpoints: str
+    identity: str
 
 
 @dataclass(frozen=True, slots=True)

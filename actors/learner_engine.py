@@ -9,7 +9,7 @@ import os
 import warnings
 from collections.abc import Callable
 from datetime import timedelta
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 import transformers
@@ -23,6 +23,8 @@ if not torch.cuda.is_available():
     os.environ.setdefault("DS_ACCELERATOR", "cpu")
 import deepspeed
 import deepspeed.ops
+
+T = TypeVar("T")
 
 TORCH_DTYPE = {DType.float32: torch.float32, DType.bfloat16: torch.bfloat16}
 
@@ -39,6 +41,9 @@ def join_group(rank: int, world: int, address: str, port: int, timeout_s: float)
     _be_quiet()
     # Without this DeepSpeed compiles a shared-memory kernel for about 75 s, which only its inference uses.
     deepspeed.ops.__compatible_ops__["deepspeed_shm_comm"] = False
+    # The groups that DeepSpeed clones from the first one would wait for torch's default of half an hour.
+    c10d = torch.distributed.distributed_c10d
+    c10d.default_pg_timeout = c10d.default_pg_nccl_timeout = timedelta(seconds=timeout_s)  # type: ignore[attr-defined]
     deepspeed.init_distributed(
         dist_backend="nccl" if torch.cuda.is_available() else "gloo",
         auto_mpi_discovery=False,
@@ -171,8 +176,8 @@ def sum_over_ranks(values: Tensor) -> Tensor:
     return values
 
 
-def all_ranks(names: list[str]) -> list[str]:
-    """The names of all ranks, joined, on every rank."""
-    joined: list[Any] = [None] * torch.distributed.get_world_size()
-    torch.distributed.all_gather_object(joined, names)
-    return [name for part in joined for name in part]
+def from_all_ranks(here: T) -> list[T]:
+    """What each rank brings, in their order, on every rank."""
+    told: list[Any] = [None] * torch.distributed.get_world_size()
+    torch.distributed.all_gather_object(told, here)
+    return told

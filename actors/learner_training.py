@@ -1,88 +1,56 @@
-"""Training on examples: micro-batches, global normalisation, steps that are skipped, and what is reported."""
+"""One optimiser step on examples: micro-batches, global normalisation, and steps that are skipped."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable
 
 import torch
 from torch import Tensor
 
-from actors.learner_engine import Engine, all_ranks, device, sum_over_ranks
-from loop.batches import FlatBatch, Step, TokenSequence, padded, pair_batch, pairs_of, to_device
-from loop.errors import Stopped
-from loop.learning import LearnReport
+from actors.learner_engine import Engine, device, from_all_ranks, sum_over_ranks
+from actors.learner_lesson import Lesson
+from loop.batches import FlatBatch, padded, pair_batch, pairs_of, to_device
+from loop.learning import TERMS, StepOutcome
 from loop.losses import Loss
-from loop.records import Example
-
-TERMS = ("margin", "accuracy", "chosen_log_ratio", "rejected_log_ratio", "nll")
-_SHOWN = 5  # example ids spelled out in one sentence
-
-
-@dataclass(frozen=True, slots=True)
-class _Outcome:
-    """One step: sums over its examples on all ranks (loss, then TERMS), tokens, gradient norm or None, and whose loss
-    was bad."""
-
-    sums: tuple[float, ...]
-    tokens: int
-    norm: float | None
-    bad_examples: tuple[str, ...]
 
 
 class Trainer:
-    """Runs optimiser steps on one rank. `bad_in_a_row` counts skipped steps over rounds."""
+    """Makes optimiser steps on one rank; all ranks make them together."""
 
-    def __init__(self, engine: Engine, loss: Loss, rank: int, world: int, max_bad_steps: int) -> None:
+    def __init__(self, engine: Engine, loss: Loss, rank: int, world: int) -> None:
         self.engine = engine
         self.loss = loss
         self.rank = rank
         self.world = world
-        self.max_bad_steps = max_bad_steps
-        self.bad_in_a_row = 0
 
-    def train(
-        self,
-        steps: Sequence[Step],
-        rates: Sequence[float],
-        examples: Sequence[Example],
-        sequences: Mapping[str, TokenSequence],
-    ) -> LearnReport:
-        """All steps of a plan, each with its learning rate. Raises `Stopped` after `max_bad_steps` skipped ones in a
-        row."""
+    def step(self, lesson: Lesson, at: int, asked: Callable[[], bool]) -> tuple[StepOutcome, bool]:
+        """Step `at` of a lesson's plan, and whether any rank was `asked` to pause before its losses were summed: all
+        ranks learn of it in the same step."""
         started = time.monotonic()
-        outcomes = []
-        for step, rate in zip(steps, rates, strict=True):
-            outcome = self._step(step, rate, examples, sequences)
-            outcomes.append(outcome)
-            self.bad_in_a_row = self.bad_in_a_row + 1 if outcome.norm is None else 0
-            if self.bad_in_a_row >= self.max_bad_steps:
-                shown = ", ".join(outcome.bad_examples[:_SHOWN])
-                raise Stopped(
-                    f"{self.bad_in_a_row} optimiser steps in a row had a loss or gradient that is not finite; "
-                    f"the last one's examples are {shown}{' and more' if len(outcome.bad_examples) > _SHOWN else ''}"
-                )
-        return _report(steps, outcomes, rates[-1], time.monotonic() - started)
-
-    def _step(
-        self, step: Step, rate: float, examples: Sequence[Example], sequences: Mapping[str, TokenSequence]
-    ) -> _Outcome:
+        step, examples = lesson.steps[at], lesson.examples
         micro_batches = step.ranks[self.rank]
         sums = torch.zeros(2 + len(TERMS), dtype=torch.float64, device=device())
         bad: list[str] = []
-        for at, micro_batch in enumerate(micro_batches):
-            batch = pair_batch([examples[index] for index in micro_batch], sequences)
+        for number, micro_batch in enumerate(micro_batches, 1):
+            batch = pair_batch([examples[index] for index in micro_batch], lesson.sequences)
             loss, sums_here, bad_here = self._pass(batch, self.world / len(step.examples))
-            self.engine.backward(loss, last=at + 1 == len(micro_batches))
+            self.engine.backward(loss, last=number == len(micro_batches))
             sums += sums_here
             bad += bad_here
-        tokens, *totals = sum_over_ranks(sums).tolist()
-        norm = self.engine.step(rate)
+        pauses, tokens, *totals = sum_over_ranks(torch.cat([sums.new_tensor([asked()]), sums])).tolist()
+        norm = self.engine.step(lesson.rates[at])
         if norm is None:
             # A gradient that is not finite although every loss was belongs to no example in particular.
-            bad = all_ranks(bad) or [examples[index].example_id for index in step.examples]
-        return _Outcome(tuple(totals), int(tokens), norm, tuple(bad))
+            bad = [name for names in from_all_ranks(bad) for name in names]
+            bad = bad or [examples[index].example_id for index in step.examples]
+        seconds = time.monotonic() - started
+        outcome = StepOutcome(len(step.examples), tuple(totals), int(tokens), norm, tuple(bad), seconds)
+        return outcome, pauses > 0
+
+    def any_rank(self, here: bool) -> bool:
+        """Whether it is so on any rank."""
+        return bool(sum_over_ranks(torch.tensor(float(here), device=device())) > 0)
 
     def _pass(self, batch: FlatBatch, scale: float) -> tuple[Tensor, Tensor, list[str]]:
         """Scaled loss of a micro-batch, sums (tokens, loss, TERMS) over its examples, and ids of examples with a bad
@@ -108,23 +76,3 @@ class Trainer:
         tokens = torch.tensor([len(batch.tokens_T)], dtype=torch.float64, device=device())
         sums = torch.cat([tokens, torch.stack([part.double().sum() for part in parts])])
         return loss, sums, [batch.example_ids[index] for index in bad_N.nonzero().squeeze(-1).tolist()]
-
-
-def _report(steps: Sequence[Step], outcomes: Sequence[_Outcome], lr: float, seconds: float) -> LearnReport:
-    applied = [
-        (step, outcome, outcome.norm) for step, outcome in zip(steps, outcomes, strict=True) if outcome.norm is not None
-    ]
-    examples = sum(len(step.examples) for step, _, _ in applied)
-    means = [sum(column) / examples for column in zip(*(outcome.sums for _, outcome, _ in applied), strict=True)]
-    return LearnReport(
-        steps=len(applied),
-        skipped_steps=len(outcomes) - len(applied),
-        examples=examples,
-        bad_examples=tuple(dict.fromkeys(name for outcome in outcomes for name in outcome.bad_examples)),
-        loss=means[0] if means else 0.0,
-        terms=dict(zip(TERMS, means[1:], strict=False)),
-        grad_norm=sum(norm for _, _, norm in applied) / len(applied) if applied else 0.0,
-        lr=lr,
-        tokens=sum(outcome.tokens for outcome in outcomes),
-        seconds=seconds,
-    )

@@ -13,6 +13,7 @@ import torch
 
 from actors.engine import Engine, Sampled
 from actors.engine_settings import EngineSpec
+from loop.crash import reached
 from loop.errors import InfrastructureFailed, Refused
 from loop.push import Manifest, Reading
 from loop.push_faults import manifest_faults
@@ -121,6 +122,7 @@ class RolloutActor:
 
     def load(self, group: dict[str, torch.Tensor]) -> None:
         """Load one group of tensors under their checkpoint names."""
+        reached("push/engine")
         self._engine.load(group)
 
     def finish_push(self, manifest: Manifest, previous: Manifest | None) -> None:

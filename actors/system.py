@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import signal
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from types import TracebackType
@@ -13,23 +13,19 @@ from typing import Any
 import ray
 
 from actors import cluster
-from actors.calls import wait
-from actors.engine_settings import EngineSpec
 from actors.fleet import Fleet
-from actors.judge import JudgeActor
-from actors.learner_contract import LearnerSettings, LogProbsRequest
-from actors.learner_group import LearnerGroup
-from actors.push import probe, push_weights
-from actors.rollout import RolloutActor
-from actors.self_judge import SelfJudge
+from actors.learner_contract import LogProbsRequest
+from actors.learners import Learners
+from actors.push import probe, push_weights, refresh_engine
+from actors.scaling import Scaling
+from actors.starting import INITIAL, Told, limits_of, start_engines, start_judges
 from loop.config import Anchor, DType, JudgeKind, RunConfig
-from loop.fleets import Pushed
-from loop.judges.judge import Judge
-from loop.judges.verifier import Verifier
+from loop.errors import EnginesDied
+from loop.fleets import Judged, Lesson, Pushed
 from loop.learning import LearnReport
 from loop.model_card import model_card
 from loop.push import Manifest, Reading, allowed_gap, fixed_texts, refuse_oversized
-from loop.records import Example, PolicyVersion, ShardRef, seed_of
+from loop.records import Example, PolicyVersion, ShardRef, Telemetry
 from loop.sampling import GenerateRequest
 from loop.shards import read_shards
 from loop.task import Task
@@ -37,15 +33,17 @@ from loop.task import Task
 PROBE_TOKENS = 100
 """Length of a probe text: three whole blocks of the prefix cache."""
 
-INITIAL = PolicyVersion(0, 0)
-
 
 class System:
-    """Engines, judges and learner ranks of one run. Use as a context: leaving it ends what it started."""
+    """Engines, judges and learner ranks of one run. Use as a context: leaving it ends what it started.
 
-    def __init__(self, task: Task) -> None:
+    `tell` gets what befalls actors, for telemetry; `notice` sentences for a person.
+    """
+
+    def __init__(self, task: Task, tell: Callable[[Telemetry], None], notice: Callable[[str], None]) -> None:
         self.task = task
         self.config: RunConfig = task.config
+        self._told = Told(tell, notice)
         self._manifest: Manifest | None = None
         self._version = INITIAL
 
@@ -60,18 +58,31 @@ class System:
         return self
 
     def _start(self) -> None:
-        rollout = self.config.rollout
-        cluster.require_gpus(self.config.cluster, rollout.replicas, self.config.learner.ranks)
-        self._store = str(self.task.store)
-        self._engines = self._start_engines()
-        judges = self._start_judges()
-        self._rollouts: Fleet[GenerateRequest, ShardRef] = Fleet("generation", self._engines, rollout.call_timeout_s)
-        self._judges: Fleet[ShardRef, ShardRef] = Fleet("judging", judges, rollout.call_timeout_s)
-        # pairing is a matter of milliseconds: it needs no processes of its own
-        self._pairers: Fleet[tuple[ShardRef, ShardRef], ShardRef] = Fleet("pairing", judges, rollout.call_timeout_s)
-        wait([e.version.remote() for e in self._engines], rollout.start_timeout_s, "starting the engines")
+        config, rollout, judge = self.config, self.config.rollout, self.config.judge
+        cluster.require_gpus(config.cluster, rollout.replicas, config.learner.ranks)
+        engines = start_engines(self.task, rollout.replicas)
+        judges = start_judges(self.task, engines, judge.replicas)
+        self._rollouts: Fleet[GenerateRequest, ShardRef] = Fleet(
+            "generation",
+            engines,
+            limits_of(config.fleet, rollout.start_timeout_s, rollout.call_timeout_s),
+            noun="engine",
+            version=str(INITIAL),
+            refresh=self._refresh,
+            on_event=self._told.fleet,
+        )
+        self._judges: Fleet[Any, ShardRef] = Fleet(
+            "judging",
+            judges,
+            limits_of(config.fleet, judge.start_timeout_s, judge.call_timeout_s),
+            depends_on=self._rollouts if config.judge.kind is JudgeKind.self else None,
+            noun="judge",
+            on_event=self._told.fleet,
+        )
+        self._scale = Scaling(self.task, self._rollouts, self._judges)
+        self._rollouts.check()
         # the learners load while the engines sample the initial policy's answers
-        self._learners = self._start_learners()
+        self._learners = Learners(self.task, self._told)
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
@@ -80,73 +91,120 @@ class System:
         ray.shutdown()
         signal.signal(signal.SIGINT, before)
 
+    def park(self) -> None:
+        """Within `fleet.grace_s` the learners, if they are learning, finish their step and write a checkpoint."""
+        self._learners.group.pause(self.config.fleet.grace_s)
+
     def meet(self) -> float:
         """See `Fleets`."""
         config, dtype = self.config, self.config.model.dtype
-        model_bytes = self._learners.wait_ready(config.learner.start_timeout_s)
+        model_bytes = self._learners.wait_ready()
         refuse_oversized(model_bytes, config.push.max_store_gb)
         pool_T = [prompt.tokens_T for prompt in self.task.pool.test]
         length = min(PROBE_TOKENS, config.rollout.max_context - 1)
         self._texts_T = fixed_texts(pool_T, config.push.probe_texts, length)
         self._reading: Reading = self._learners.read_probe(self._texts_T)
-        gap = self._probe(None, config.push.tolerance if dtype is DType.float32 else float("inf"))
+        self._rollouts.check()
+        tolerance = config.push.tolerance if dtype is DType.float32 else float("inf")
+        gap, silent = self._probe(self._rollouts.alive(), self._reading, None, tolerance)
+        self._rollouts.pushed(str(INITIAL), silent)
         self._tolerance = allowed_gap(dtype.value, gap, config.push.tolerance)
         # in other formats decoding differs from a forward pass by more than the probe's texts show
         self._sampler_serves = dtype is DType.float32 and gap <= config.push.tolerance
         return gap
 
-    def generate(self, requests: Sequence[GenerateRequest]) -> Iterator[ShardRef]:
+    def restore(self) -> int:
         """See `Fleets`."""
-        return self._rollouts.map(lambda engine, request: engine.generate.remote(request), requests)
+        return self._learners.restore()
+
+    def generate(self, requests: Iterable[GenerateRequest]) -> Iterator[ShardRef]:
+        """See `Fleets`."""
+        return self._scaling(self._rollouts.map(lambda engine, request: engine.generate.remote(request), requests))
 
     def judge(self, responses: Iterable[ShardRef], evaluation: bool = False) -> Iterator[ShardRef]:
         """See `Fleets`."""
-        return self._judges.map(lambda judge, ref: judge.judge.remote(ref, evaluation), responses)
+        return self._scaling(
+            self._judges.map(
+                lambda judge, ref: judge.judge.remote(ref, evaluation, self._rollouts.serving()), responses
+            )
+        )
 
-    def pair(self, responses: Sequence[ShardRef], judgements: Sequence[ShardRef]) -> Iterator[ShardRef]:
-        """See `Fleets`."""
-        shards = zip(responses, judgements, strict=True)
-        return self._pairers.map(lambda actor, shard: actor.pair.remote(*shard), shards)
+    def pair(self, judged: Iterable[Judged]) -> Iterator[ShardRef]:
+        """See `Fleets`. Pairing is a matter of milliseconds: judges do it, it needs no processes of its own."""
+        return self._judges.map(lambda judge, one: judge.pair.remote(one.responses, one.judgements), judged)
 
-    def anchor(self, round: int, examples: Sequence[ShardRef], responses: Sequence[ShardRef]) -> Iterator[ShardRef]:
+    def anchor(self, round: int, examples: Sequence[ShardRef], responses: Sequence[ShardRef]) -> Iterable[ShardRef]:
         """See `Fleets`. In round 1 every anchor is the policy that sampled."""
         initial = self.config.algorithm.anchor is Anchor.initial and round > 1
         if not initial and self._sampler_serves:
-            return
+            return []
         used = sorted({i for e in read_shards(examples, Example) for i in (e.chosen_id, e.rejected_id)})
-        anchor = self.config.algorithm.anchor.value
-        yield from self._log_probs("anchors", round, responses, used, anchor, frozen=initial)
+        return self._log_probs("anchors", round, responses, used, self.config.algorithm.anchor.value, frozen=initial)
 
-    def initial_log_probs(self, round: int, responses: Sequence[ShardRef]) -> Iterator[ShardRef]:
+    def initial_log_probs(self, round: int, responses: Sequence[ShardRef]) -> Iterable[ShardRef]:
         """See `Fleets`."""
         return self._log_probs("evaluation_anchors", round, responses, None, Anchor.initial.value, frozen=True)
 
-    def learn(
-        self, round: int, examples: Sequence[ShardRef], responses: Sequence[ShardRef], anchors: Sequence[ShardRef]
-    ) -> LearnReport:
+    def learn(self, lesson: Lesson) -> LearnReport:
         """See `Fleets`."""
-        seed = seed_of(self.task.identity, "learn", round)
-        # no anchor shards: the sampler's own log-probs serve, see `anchor`
-        return self._learners.learn(round, self.config.rounds, examples, responses, anchors or None, seed)
+        self._learners.resize(self._scale.ranks())
+        return self._learners.learn(lesson)
 
     def push(self, version: PolicyVersion) -> Pushed:
         """See `Fleets`."""
-        timeout_s = self.config.rollout.call_timeout_s
-        stream = self._learners.weight_stream(str(version))
-        manifest = push_weights(stream, self._engines, str(version), self._manifest, timeout_s)
-        previous, self._reading = self._reading, self._learners.read_probe(self._texts_T)
-        gap = self._probe(previous, self._tolerance)
-        self._manifest, self._version = manifest, version
-        return Pushed(json.dumps(asdict(manifest)), manifest.digest, gap)
+        return self._learners.together(lambda: self._push(version))
 
     def export(self, version: PolicyVersion, folder: Path) -> None:
         """See `Fleets`."""
         self._learners.export(str(folder), model_card(self.task, version))
 
-    def _probe(self, previous: Reading | None, tolerance: float) -> float:
+    def _push(self, version: PolicyVersion) -> Pushed:
+        """Into all engines that live; those that die of it are brought the version when they are back."""
         timeout_s = self.config.rollout.call_timeout_s
-        reports = probe(self._engines, self._texts_T, self._reading, previous, tolerance, timeout_s)
-        return max(report.gap for report in reports)
+        while True:
+            self._rollouts.check(refresh=False)
+            engines = self._rollouts.alive()
+            stream = self._learners.group.weight_stream(str(version))
+            try:
+                manifest, dead = push_weights(stream, engines, str(version), self._manifest, timeout_s)
+                reading = self._learners.group.read_probe(self._texts_T)
+                left = [engine for engine in engines if engine not in dead]
+                gap, silent = self._probe(left, reading, self._reading, self._tolerance)
+            except EnginesDied:
+                continue
+            self._manifest, self._reading, self._version = manifest, reading, version
+            self._rollouts.pushed(str(version), [*dead, *silent])
+            return Pushed(json.dumps(asdict(manifest)), manifest.digest, gap)
+
+    def _refresh(self, engine: Any) -> bool:
+        """Bring one engine, which was restarted, the current version; whether it survived that."""
+        timeout_s = self.config.rollout.call_timeout_s
+
+        def bring() -> bool:
+            stream = self._learners.group.weight_stream(str(self._version))
+            if not refresh_engine(stream, engine, str(self._version), timeout_s):
+                return False
+            _, silent = self._probe([engine], self._reading, None, self._tolerance)
+            return not silent
+
+        try:
+            return self._learners.together(bring)
+        except EnginesDied:
+            return False
+
+    def _probe(
+        self, engines: Sequence[Any], reading: Reading, previous: Reading | None, tolerance: float
+    ) -> tuple[float, list[Any]]:
+        """The largest gap between the learners and some engines, and the engines that died of the question."""
+        timeout_s = self.config.rollout.call_timeout_s
+        reports, silent = probe(engines, self._texts_T, reading, previous, tolerance, timeout_s)
+        return max(report.gap for report in reports), silent
+
+    def _scaling(self, results: Iterator[ShardRef]) -> Iterator[ShardRef]:
+        """Results as they come, with a look between them at how many actors are wanted."""
+        for result in results:
+            self._scale.engines_and_judges()
+            yield result
 
     def _log_probs(
         self,
@@ -156,10 +214,10 @@ class System:
         ids: Sequence[str] | None,
         anchor: str,
         frozen: bool,
-    ) -> Iterator[ShardRef]:
+    ) -> list[ShardRef]:
         model = self.config.model
         request = LogProbsRequest(
-            store=self._store,
+            store=self.task.store,
             table=table,
             round=round,
             shard=0,
@@ -168,47 +226,4 @@ class System:
             frozen_path=model.path if frozen else None,
             frozen_revision=model.revision if frozen else None,
         )
-        yield from self._learners.log_probs(responses, ids, request)
-
-    def _start_engines(self) -> list[Any]:
-        config, rollout = self.config, self.config.rollout
-        spec = EngineSpec(
-            path=config.model.path,
-            dtype=config.model.dtype.value,
-            max_context=rollout.max_context,
-            max_concurrent=rollout.max_concurrent,
-            kv_cache_gb=rollout.kv_cache_gb,
-            gpu_memory=rollout.gpu_memory,
-            prefix_caching=rollout.prefix_caching,
-            eager=rollout.eager,
-            revision=config.model.revision,
-        )
-        # at the start the learner ranks load beside them
-        threads = cluster.threads(config.cluster, rollout.replicas + config.learner.ranks)
-        actor = ray.remote(RolloutActor).options(
-            **cluster.options(config.cluster, threads, config.cluster.gpus_per_rollout)
-        )
-        return [actor.remote(spec, self._store, threads, str(INITIAL)) for _ in range(rollout.replicas)]
-
-    def _start_learners(self) -> LearnerGroup:
-        config = self.config
-        settings = LearnerSettings(config.model, config.learner, config.algorithm)
-        threads = cluster.threads(config.cluster, config.learner.ranks)
-        options = cluster.options(config.cluster, threads, config.cluster.gpus_per_learner)
-        return LearnerGroup(settings, threads, options)
-
-    def _start_judges(self) -> list[Any]:
-        config = self.config
-        threads = cluster.threads(config.cluster, config.judge.replicas)
-        actor = ray.remote(JudgeActor).options(**cluster.options(config.cluster, threads))
-        recipe, path = config.algorithm, self.task.prompts_path
-        return [
-            actor.remote(self._store, path, recipe, self._judge(), Verifier(config.judge.normalise))
-            for _ in range(config.judge.replicas)
-        ]
-
-    def _judge(self) -> Judge:
-        judge = self.config.judge
-        if judge.kind is JudgeKind.self:
-            return SelfJudge(self.config, self._engines)
-        return Verifier(judge.normalise)
+        return self._learners.log_probs(responses, ids, request)

@@ -1,4 +1,7 @@
-"""The book of a run: opens and closes rounds, and tells ledger, screen, tracker and `summary.json` what came out."""
+"""The book of a run: opens and closes rounds, and tells ledger, screen, tracker and `summary.json` what came out.
+
+The ledger is the truth: after a restart the book is read back from it.
+"""
 
 from __future__ import annotations
 
@@ -6,86 +9,166 @@ import dataclasses
 import json
 import time
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
-import pyarrow.parquet as pq
-
-from loop.ledger import Ledger
+from loop.commit_buffer import CommitBuffer
+from loop.exports import retain_exports
+from loop.fleets import Lesson
+from loop.ledger import TABLES, Ledger
 from loop.recorder import Recorder
 from loop.records import Example, PolicyVersion, RoundRow, Telemetry
-from loop.shards import read_shard, shard_file
-from loop.summary import RoundSummary, RunSummary, wilson, write_summary
+from loop.shards import from_table, read_columns, read_shard, write_shard
+from loop.status import State, Status, write_status
+from loop.summary import RoundSummary, RunSummary, read_summary_if_any, wilson, write_summary
+from loop.task import Task
 from loop.tracker import Tracker
 from loop.view import View
 
 
 class Book:
-    """Keeps a run's summary up to date. `blank` is the summary before the first round; `peak_memory` gives GiB."""
+    """Keeps a run's record up to date. `blank` is the summary before the first round; `peak_memory` gives GiB;
+    `driver` is the number under which the ledger knows this driver."""
 
     def __init__(
         self,
-        folder: Path,
+        task: Task,
         blank: RunSummary,
         ledger: Ledger,
+        driver: int,
         view: View,
         tracker: Tracker,
         peak_memory: Callable[[], float | None],
         started: float,
         examples_shown: int,
     ) -> None:
-        self.folder = folder
-        self.summary = blank
+        self.task = task
+        self.folder = task.folder
         self.ledger = ledger
+        self.buffer = CommitBuffer(ledger, task.config.ledger.min_rows, task.config.ledger.max_s)
+        self.driver = driver
         self.view = view
         self.tracker = tracker
         self.peak_memory = peak_memory
         self.started = started
         self.examples_shown = examples_shown
+        self._open: Recorder | None = None
+        self._events: list[Telemetry] = []
+        self.summary, self._seconds_before = self._read_back(blank)
+
+    @property
+    def rounds_closed(self) -> int:
+        """How many rounds are in the ledger with all that belongs to them, round 0 included: the number of the next."""
+        return len(self.summary.rounds) + 1 if self.summary.initial.policy else 0
+
+    @property
+    def policy(self) -> PolicyVersion:
+        """The version with which the last closed round ended."""
+        return PolicyVersion.parse(self.summary.last.policy)
 
     def round(self, number: int) -> Recorder:
         """A recorder for one round."""
-        return Recorder(number, self.ledger, self.view, self.first_token)
+        self._open = Recorder(number, self.ledger, self.buffer, self.view, self.status, self.first_token)
+        return self._open
+
+    def lesson(self, number: int) -> Lesson:
+        """What a closed round learnt from."""
+        tables = ("examples", "responses", "anchors")
+        return Lesson(number, *(list(self.ledger.committed(table, number).values()) for table in tables))
 
     def close(self, round: Recorder, policy: PolicyVersion) -> None:
-        """Summarise a round and tell everybody."""
+        """Summarise a round and tell everybody; the ledger comes first, `summary.json` last."""
         result = summarise(round, policy)
-        self._keep(round, result)
-        changes = {"initial": result} if round.number == 0 else {"rounds": [*self.summary.rounds, result]}
-        self._update(**changes)
-        self.view.round_done(result, self.summary.initial)
+        timeless = dataclasses.replace(result, seconds={}, checkpoint=None)
+        row = RoundRow(round.number, result.policy, json.dumps(timeless.to_json(), sort_keys=True))
+        self._append("rounds", round.number, [row])
+        self._write_events(round)
+        self.ledger.tidy(round.number)
+        self.view.round_done(result, self.summary.initial if round.number else result)
         self.tracker.round(result)
         if round.number and self.examples_shown:
-            rows = shown_examples(round, str(shard_file(self.ledger.root, "prompts", 0, 0)), self.examples_shown)
-            self.tracker.examples(round.number, rows)
+            self.tracker.examples(round.number, shown_examples(round, self.task.prompts_path, self.examples_shown))
+        self._open = None
+        self._update(**({"rounds": [*self.summary.rounds, result]} if round.number else {"initial": result}))
+        retain_exports(self.folder, self.task.config.export.keep, self.summary)
+
+    def told(self, event: Telemetry) -> None:
+        """What befell an actor; kept for the round that is open."""
+        number = self._open.number if self._open else self.rounds_closed
+        self._events.append(dataclasses.replace(event, round=number))
+
+    def status(self, round: int, phases: list[str], state: State = "running") -> None:
+        """Tell whoever looks into the folder what is going on."""
+        write_status(self.folder, Status.now(self.driver, round, phases, state))
 
     def first_token(self) -> None:
-        """Called when the first shard of responses is there."""
+        """Called when a shard was made: the first one shows how long the start took."""
         if self.summary.seconds_to_first_token is None:
             self._update(seconds_to_first_token=time.monotonic() - self.started)
 
     def finish(self) -> RunSummary:
         """The run is complete."""
-        self._update(finished=True)
+        self.buffer.flush()
+        self._update(finished=True, stopped_because=None)
         self.tracker.finish(self.summary)
+        self.status(self.summary.last.round, [], "finished")
         return self.summary
 
-    def stop(self, reason: str) -> None:
-        """The run ends early; the summary says why."""
+    def stop(self, reason: str, state: State) -> None:
+        """The run ends early; the summary says why. What waits to be committed is not: the caller flushes where the
+        ledger can still be written."""
         self._update(stopped_because=reason)
         self.tracker.finish(self.summary)
+        self.status(self.rounds_closed, [], state)
+
+    def flush(self) -> None:
+        """Commit whatever waits for company, and what befell the actors in the round that is open."""
+        if self._open is not None:
+            self._write_events(self._open)
+        self.buffer.flush()
+
+    def _read_back(self, blank: RunSummary) -> tuple[RunSummary, float]:
+        """The closed rounds from the ledger, with the times that `summary.json` remembers; seconds spent before."""
+        rows: list[RoundRow] = sorted(from_table(self.ledger.read("rounds"), RoundRow), key=lambda row: row.round)
+        if not rows:
+            return blank, 0.0
+        before = read_summary_if_any(self.folder) or blank
+        timed = {r.round: r for r in (before.initial, *before.rounds) if r.policy}
+        closed = []
+        for row in rows:
+            told = RoundSummary.from_json(json.loads(row.summary))
+            if (known := timed.get(row.round)) is not None:
+                told = dataclasses.replace(told, seconds=known.seconds, checkpoint=known.checkpoint)
+            else:
+                self.tracker.round(told)
+            closed.append(told)
+        summary = dataclasses.replace(
+            blank,
+            initial=closed[0],
+            rounds=closed[1:],
+            seconds_to_first_token=before.seconds_to_first_token,
+            peak_memory_gib=before.peak_memory_gib,
+        )
+        return summary, before.seconds_total
+
+    def _append(self, table: str, round: int, rows: list[Any], shard: int = 0) -> None:
+        self.buffer.add(write_shard(self.ledger.root, table, round, shard, rows, TABLES[table]))
+
+    def _write_events(self, round: Recorder) -> None:
+        """Telemetry of a round by this driver; another driver of the same round writes a shard of its own."""
+        now = time.time()
+        spent = [Telemetry(round.number, phase, "phase", now, seconds) for phase, seconds in round.seconds.items()]
+        rows, self._events = [*spent, *self._events], []
+        self._append("telemetry", round.number, rows, self.driver)
 
     def _update(self, **changes: object) -> None:
-        told = {"seconds_total": time.monotonic() - self.started, "peak_memory_gib": self.peak_memory(), **changes}
+        peaks = [gib for gib in (self.peak_memory(), self.summary.peak_memory_gib) if gib is not None]
+        told = {
+            "seconds_total": self._seconds_before + time.monotonic() - self.started,
+            "peak_memory_gib": max(peaks, default=None),
+            **changes,
+        }
         self.summary = dataclasses.replace(self.summary, **told)  # type: ignore[arg-type]
         write_summary(self.folder, self.summary)
-
-    def _keep(self, round: Recorder, result: RoundSummary) -> None:
-        timeless = dataclasses.replace(result, seconds={}, checkpoint=None)
-        row = RoundRow(round.number, result.policy, json.dumps(timeless.to_json(), sort_keys=True))
-        self.ledger.append("rounds", round.number, [row])
-        seconds = [Telemetry(round.number, phase, spent) for phase, spent in result.seconds.items()]
-        self.ledger.append("telemetry", round.number, seconds)
 
 
 def summarise(round: Recorder, policy: PolicyVersion) -> RoundSummary:
@@ -139,13 +222,13 @@ def round_half(value: float) -> int:
 def shown_examples(round: Recorder, prompts_path: str, most: int) -> list[dict[str, object]]:
     """The first examples of a round as text, for people: the only rows that the driver reads."""
     shown: list[dict[str, object]] = []
-    messages = dict(zip(*_columns(prompts_path, "prompt_id", "messages"), strict=True))
+    messages = dict(zip(*read_columns(prompts_path, ["prompt_id", "messages"]), strict=True))
     shards = zip(round.shards("examples"), round.shards("responses"), round.shards("judgements"), strict=True)
     for examples, responses, judgements in shards:
         if len(shown) >= most:
             break
-        texts = dict(zip(*_columns(responses.path, "response_id", "text"), strict=True))
-        judge = _columns(judgements.path, "judge")[0][:1]
+        texts = dict(zip(*read_columns(responses, ["response_id", "text"]), strict=True))
+        judge = read_columns(judgements, ["judge"])[0][:1]
         shown += [
             {
                 "prompt": json.loads(messages[e.prompt_id])[-1]["content"],
@@ -158,9 +241,3 @@ def shown_examples(round: Recorder, prompts_path: str, most: int) -> list[dict[s
             for e in read_shard(examples, Example)
         ]
     return shown[:most]
-
-
-def _columns(path: str, *names: str) -> list[list[Any]]:
-    """Columns of one shard file."""
-    table = pq.read_table(path, columns=list(names), partitioning=None)
-    return [table.column(name).to_pylist() for name in names]

@@ -12,10 +12,26 @@ examples:
   ratchet run model.path=MODEL 'prompts.sources=[{path: prompts.jsonl}]' rollout.max_tokens=512
   ratchet run -m experiment=demo seed=0,1,2         one run after another
 
-The same command finds its run again: a finished run prints its summary. Any override that changes what the data
-mean gives another run folder.
+The same command finds its run again: an unfinished run goes on where it was, a finished one prints its summary. Any
+override that changes what the data mean gives another run folder.
 
 exit status: 0 complete, 2 bad input, 3 stopped on purpose, 4 infrastructure failed, 130 interrupted
+"""
+
+
+RUN_HELP = "folder of a run, its name under runs/, or how that begins"
+
+INSPECT_EPILOG = """\
+examples:
+  ratchet inspect runs/demo-iterative_dpo_nll-verifier-1a2b3c4d
+  ratchet inspect demo 5f0c9a                       one example, its answers, judgements and policy versions
+  ratchet inspect demo --sql "select round, count(*) from responses group by round"
+"""
+
+BENCH_EPILOG = """\
+names:
+  fleet   what giving work to actors costs, and what reaches the driver
+  chaos   a run whose processes are killed again and again, compared with one that nobody disturbed
 """
 
 
@@ -39,6 +55,49 @@ def parser() -> argparse.ArgumentParser:
     run.add_argument(
         "--json", action="store_true", help="print the summary as JSON to standard output, all else to standard error"
     )
+    resume = commands.add_parser(
+        "resume",
+        help="go on with a run",
+        description="Go on with a run where it was, as the command that began it would. Overrides may change where and "
+        "how fast it runs (rollout.replicas, learner.ranks, time-outs), not what its data mean.",
+    )
+    resume.add_argument("run", metavar="RUN", help=RUN_HELP)
+    resume.add_argument("overrides", nargs="*", metavar="OVERRIDE", help="KEY=VALUE")
+    resume.add_argument("--json", action="store_true", help="as in `ratchet run`")
+    scale = commands.add_parser(
+        "scale",
+        help="give a running run more or fewer processes",
+        description="Change how many engines, judges or learner ranks a running run has: engines and judges at once, "
+        "learner ranks when the next round learns.",
+    )
+    scale.add_argument("run", metavar="RUN", help=RUN_HELP)
+    scale.add_argument(
+        "overrides", nargs="*", metavar="OVERRIDE", help="rollout.replicas=N, judge.replicas=N, learner.ranks=N"
+    )
+    inspect = commands.add_parser(
+        "inspect",
+        help="look into a run",
+        description="Show a run's rounds and phases, one example with everything behind it, or the answer to an SQL "
+        "query over its tables. Works while the run is going, too; nothing is changed.",
+        epilog=INSPECT_EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    inspect.add_argument("run", metavar="RUN", help=RUN_HELP)
+    inspect.add_argument("example", nargs="?", metavar="EXAMPLE", help="id of an example, or how it begins")
+    inspect.add_argument("--sql", metavar="QUERY", help="DuckDB's SQL; the ledger's tables are views")
+    inspect.add_argument("--json", action="store_true", help="print JSON")
+    bench = commands.add_parser(
+        "bench",
+        help="measure this machine",
+        description="Measurements of the product on this machine.",
+        epilog=BENCH_EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    bench.add_argument("name", choices=["chaos", "fleet"], metavar="NAME", help="chaos or fleet")
+    bench.add_argument("--json", action="store_true", help="print JSON")
+    bench.add_argument("--kills", type=int, default=20, help="chaos: processes to kill (20)")
+    bench.add_argument("--seed", type=int, default=0, help="chaos: of moments and victims (0)")
+    bench.add_argument("--folder", help="chaos: where the two runs are kept; a temporary one otherwise")
     return top
 
 
@@ -46,7 +105,8 @@ def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     """The command line, options and overrides in any order (argparse alone wants overrides in one piece)."""
     top = parser()
     given, rest = top.parse_known_args(arguments)
-    if unknown := [word for word in rest if word.startswith("-")]:
-        top.error(f"unknown option {unknown[0]}")
-    given.overrides = [*given.overrides, *rest]
+    if unknown := [word for word in rest if word.startswith("-") or "overrides" not in given]:
+        top.error(f"unknown {'option' if unknown[0].startswith('-') else 'argument'} {unknown[0]}")
+    if rest:
+        given.overrides = [*given.overrides, *rest]
     return given

@@ -51,6 +51,31 @@ def compose(overrides: Sequence[str]) -> RunConfig:
         raise Refused(sentence_of(error)) from error
 
 
+def override(config: RunConfig, overrides: Sequence[str]) -> RunConfig:
+    """A composed configuration with single keys changed. Raises: Refused naming the key."""
+    refuse_additions(overrides)
+    if groups := [given for given in overrides if given.split("=", 1)[0] in GROUPS]:
+        raise Refused(f"override {groups[0]!r}: a run that goes on keeps its groups; single keys may change")
+    try:
+        return typed(OmegaConf.merge(OmegaConf.structured(config), OmegaConf.from_dotlist(list(overrides))))  # type: ignore[arg-type]
+    except (OmegaConfBaseException, ValueError) as error:
+        raise Refused(sentence_of(error)) from error
+
+
+def spell_out_paths(config: RunConfig) -> None:
+    """Make every path that exists here absolute, so that the stored configuration means the same from anywhere."""
+
+    def absolute(path: str) -> str:
+        here = Path(path).expanduser()
+        return str(here.absolute()) if here.exists() else path
+
+    config.model.path = absolute(config.model.path)
+    for source in (*config.prompts.sources, *config.prompts.held_out):
+        source.path = absolute(source.path)
+    if config.judge.template is not None:
+        config.judge.template = absolute(config.judge.template)
+
+
 def refuse_additions(overrides: Sequence[str]) -> None:
     """Hydra's `+key=value` would add a key that nothing reads. Raises: Refused."""
     for override in overrides:

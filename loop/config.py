@@ -203,6 +203,8 @@ class JudgeConfig:
     # self: verdict tokens for "the first shown is better" and "the second shown is better"
     max_failed: float = 0.2
     # the run stops when a larger share of a round's judgements failed
+    start_timeout_s: float = elsewhere(300.0)
+    call_timeout_s: float = elsewhere(1800.0)
 
 
 @dataclass
@@ -295,6 +297,44 @@ class ExportConfig:
 
     every: int = elsewhere(1)
     # rounds; the last round is always exported
+    keep: int = elsewhere(3)
+    # newest ones kept, besides the best and the incumbent's; 0: all
+
+
+@dataclass
+class CheckpointConfig:
+    """The learners' resumable state: weights, optimiser, schedule, position."""
+
+    every: int = elsewhere(1)
+    # rounds; after a crash, what was learnt since is learnt again from the ledger
+    steps: int = elsewhere(100)
+    # optimiser steps between checkpoints inside a learn phase; 0: only at its end
+    keep: int = elsewhere(2)
+    # newest ones kept, besides the incumbent's
+
+
+@dataclass
+class LedgerConfig:
+    """Where committed data lie and how commits are shared."""
+
+    store: str | None = elsewhere(None)
+    # folder or URL (`s3://BUCKET/PATH`, `gs://`, `file://`) under which the run's tables lie; none: FOLDER/ledger
+    min_rows: int = elsewhere(256)
+    # shards wait for each other until they hold this many rows
+    max_s: float = elsewhere(5.0)
+    # but no longer than this
+
+
+@dataclass
+class FleetConfig:
+    """What happens when processes die, hang or are slow."""
+
+    max_restarts: int = elsewhere(3)
+    # of one engine or judge, and of the learner group; then the run ends with status 4 and can be resumed
+    straggler_s: float = elsewhere(300.0)
+    # a shard that takes longer is also given to another actor; the first answer counts
+    grace_s: float = elsewhere(30.0)
+    # after SIGTERM or Ctrl-C: time for the learners to finish a step and write a checkpoint
 
 
 @dataclass
@@ -330,6 +370,8 @@ class RunConfig:
 
     name: str = elsewhere("run")
     # of the experiment: the first part of the run folder's name
+    parent: str | None = elsewhere(None)
+    # `RUN@ROUND`: start from the policy with which another run's round ended
     rounds: int = 3
     seed: int = 0
     model: ModelConfig = field(default_factory=ModelConfig)
@@ -341,6 +383,9 @@ class RunConfig:
     push: PushConfig = field(default_factory=PushConfig)
     evaluate: EvaluateConfig = field(default_factory=EvaluateConfig)
     export: ExportConfig = field(default_factory=ExportConfig)
+    checkpoint: CheckpointConfig = field(default_factory=CheckpointConfig)
+    ledger: LedgerConfig = field(default_factory=LedgerConfig)
+    fleet: FleetConfig = field(default_factory=FleetConfig)
     cluster: ClusterConfig = field(default_factory=ClusterConfig)
     tracker: TrackerConfig = field(default_factory=TrackerConfig)
     runs: str = elsewhere("runs")

@@ -1,7 +1,7 @@
 """The loop: rounds of generate, judge, pair, anchor, learn, push and evaluate, in the order in which they happen.
 
 The driver moves shard handles between the fleets that it is handed and never sees a row; all it decides with are
-counts.
+counts. It runs the same after a crash as before: the recorder hands on what is committed and asks for the rest.
 """
 
 from __future__ import annotations
@@ -9,8 +9,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from loop.book import Book
+from loop.cadence import is_due, saves_in
 from loop.errors import Stopped
-from loop.fleets import Fleets
+from loop.fleets import Fleets, Judged, Lesson
 from loop.prompts.drawing import draw
 from loop.recorder import Recorder
 from loop.records import PolicyVersion, ShardRef
@@ -21,20 +22,15 @@ from loop.task import Task
 
 def run(task: Task, fleets: Fleets, book: Book) -> RunSummary:
     """Improve the policy for as many rounds as configured. Raises: Stopped, InfrastructureFailed."""
-    config, policy = task.config, PolicyVersion(0, 0)
-    start = book.round(0)
-    evaluate(task, fleets, start, policy)
-    start.push_gap = start.do("probe", fleets.meet)
-    book.close(start, policy)
-    for number in range(1, config.rounds + 1):
+    config, policy = task.config, (take_up if book.rounds_closed else begin)(task, fleets, book)
+    for number in range(book.rounds_closed, config.rounds + 1):
         round = book.round(number)
         answers = generate(task, fleets, round, policy)
-        round.drain("judge", fleets.judge(answers), task.questions, "judgements")
+        round.drain("judge", "judgements", fleets.judge, answers, task.questions)
         refuse_noise(round, config.judge.max_failed)
-        pairs = fleets.pair(round.shards("responses"), round.shards("judgements"))
-        examples = round.drain("pair", pairs, 0, "examples")
+        examples = round.drain("pair", "examples", fleets.pair, judged(round))
         if round.count("examples"):
-            policy = learn(fleets, round, examples, policy)
+            policy = learn(task, fleets, round, examples, policy)
         else:
             round.note("No group gave an example, so nothing was learnt: the policy is unchanged, bit for bit.")
         if is_due(config.evaluate.every, number, config.rounds):
@@ -45,20 +41,54 @@ def run(task: Task, fleets: Fleets, book: Book) -> RunSummary:
     return book.finish()
 
 
+def begin(task: Task, fleets: Fleets, book: Book) -> PolicyVersion:
+    """Round 0 measures the initial policy, and how far engines and learners are apart on it."""
+    round, policy = book.round(0), PolicyVersion(0, 0)
+    evaluate(task, fleets, round, policy)
+    round.met(policy, task.model_digest, round.do("probe", fleets.meet), task.parent)
+    book.close(round, policy)
+    return policy
+
+
+def take_up(task: Task, fleets: Fleets, book: Book) -> PolicyVersion:
+    """After a restart: learners take up their last checkpoint and learn again what came after it, and the engines get
+    the current weights before anything is asked of them. Once the open round's learning has begun, they get its
+    result."""
+    fleets.meet()
+    held = fleets.restore()
+    for number in range(held + 1, book.rounds_closed):
+        if (lesson := book.lesson(number)).examples:
+            fleets.learn(lesson)
+    if book.policy.step and held < book.rounds_closed:
+        fleets.push(book.policy)
+    return book.policy
+
+
 def generate(task: Task, fleets: Fleets, round: Recorder, policy: PolicyVersion) -> Iterator[ShardRef]:
     """K responses for each of the round's prompts, shard by shard as they are sampled."""
     drawn = draw(task.pool, round.number, task.config.prompts.per_round, task.config.seed)
     for notice in drawn.notices:
         round.note(notice)
     asked = train_requests(task, round.number, policy, drawn.prompt_ids)
-    return round.stream("generate", fleets.generate(asked), len(drawn.prompt_ids) * task.config.algorithm.k, "answers")
+    total = len(drawn.prompt_ids) * task.config.algorithm.k
+    return round.stream("generate", "responses", fleets.generate, asked, total)
 
 
-def learn(fleets: Fleets, round: Recorder, examples: list[ShardRef], policy: PolicyVersion) -> PolicyVersion:
+def judged(round: Recorder) -> list[Judged]:
+    """The round's responses with their judgements."""
+    shards = zip(round.shards("responses"), round.shards("judgements"), strict=True)
+    return [Judged(responses, judgements) for responses, judgements in shards]
+
+
+def learn(
+    task: Task, fleets: Fleets, round: Recorder, examples: list[ShardRef], policy: PolicyVersion
+) -> PolicyVersion:
     """Anchor, learn and push; the version that the engines now serve. The policy stays when every step was skipped."""
     responses = round.shards("responses")
-    anchors = round.drain("anchor", fleets.anchor(round.number, examples, responses), 0, "answers")
-    report = round.do("learn", lambda: fleets.learn(round.number, examples, responses, anchors))
+    anchors = round.together("anchor", "anchors", lambda: fleets.anchor(round.number, examples, responses))
+    if saves_in(task.config.checkpoint, round.number, task.config.rounds):
+        round.flush()  # what a learner's checkpoint stands on is committed before it
+    report = round.do("learn", lambda: fleets.learn(Lesson(round.number, examples, responses, anchors)))
     round.learned(report)
     if report.steps == 0:
         return policy
@@ -72,11 +102,11 @@ def evaluate(task: Task, fleets: Fleets, round: Recorder, policy: PolicyVersion)
     divergence, which samples of a sharpened or truncated policy would not give)."""
     asked = evaluation_requests(task, round.number, policy)
     total = len(task.pool.test) * task.config.evaluate.samples
-    answers = round.stream("evaluate", fleets.generate(asked), total, "answers")
-    round.drain("score", fleets.judge(answers, evaluation=True), total, "judgements")
+    answers = round.stream("evaluate", "evaluation_responses", fleets.generate, asked, total)
+    round.drain("score", "evaluation_judgements", lambda refs: fleets.judge(refs, evaluation=True), answers, total)
     if policy.step and is_plain(task.config.rollout):
-        initial = fleets.initial_log_probs(round.number, round.shards("evaluation_responses"))
-        round.drain("kl", initial, total, "answers")
+        sampled = round.shards("evaluation_responses")
+        round.together("kl", "evaluation_anchors", lambda: fleets.initial_log_probs(round.number, sampled), total)
 
 
 def export(task: Task, fleets: Fleets, round: Recorder, policy: PolicyVersion) -> None:
@@ -93,8 +123,3 @@ def refuse_noise(round: Recorder, max_failed: float) -> None:
             f"round {round.number}: {failed:.0f} of {asked:.0f} judgements failed, more than "
             f"judge.max_failed={max_failed}: stopped instead of training on noise"
         )
-
-
-def is_due(every: int, number: int, rounds: int) -> bool:
-    """Whether something with a cadence happens in this round; the last round always counts."""
-    return number % every == 0 or number == rounds

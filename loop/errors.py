@@ -21,7 +21,31 @@ class Stopped(RatchetError):
     exit_code = 3
 
 
+class Fenced(Stopped):
+    """A newer driver has taken the run over; this one must write nothing more."""
+
+
 class InfrastructureFailed(RatchetError):
     """An actor, a transport or a machine failed and retries were exhausted."""
 
     exit_code = 4
+
+
+class ProcessDied(InfrastructureFailed):
+    """An actor died, or could not be reached; the same work can be given to another or to its successor."""
+
+
+class EnginesDied(ProcessDied):
+    """No engine is left of those that something was asked of."""
+
+
+class TimedOut(InfrastructureFailed):
+    """An actor did not answer in time."""
+
+
+class StoreFailed(InfrastructureFailed):
+    """The store refused a read or write: no space left, read-only, unreachable. Retrying elsewhere would not help."""
+
+
+class Damaged(InfrastructureFailed):
+    """A committed file does not have the content that was committed."""

@@ -1,6 +1,7 @@
 """What the driver asks of the fleets that it is handed. `actors.system` implements it with Ray; tests with stubs.
 
-Everything large travels as shard handles; an iterator yields each handle as soon as its file is written.
+Everything large travels as shard handles; an iterator yields each handle as soon as its file is written. The same
+question gives the same rows however often it is asked: ids and seeds are part of it.
 """
 
 from __future__ import annotations
@@ -25,6 +26,29 @@ class Pushed:
     gap: float
 
 
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """A shard of responses with the judgements about them."""
+
+    responses: ShardRef
+    judgements: ShardRef
+
+    @property
+    def shard(self) -> int:
+        """The number that both have."""
+        return self.responses.shard
+
+
+@dataclass(frozen=True, slots=True)
+class Lesson:
+    """What one learn phase learns from. Without `anchors` the sampler's own log-probs are the anchor's."""
+
+    round: int
+    examples: list[ShardRef]
+    responses: list[ShardRef]
+    anchors: list[ShardRef]
+
+
 class Fleets(Protocol):
     """Rollout engines, judges, pairing workers and learner ranks."""
 
@@ -33,7 +57,12 @@ class Fleets(Protocol):
         the largest difference of a log-prob, in nats."""
         ...
 
-    def generate(self, requests: Sequence[GenerateRequest]) -> Iterator[ShardRef]:
+    def restore(self) -> int:
+        """Learners take up their newest whole checkpoint. Returns the round in whose learn phase it was made, 0 when
+        there is none."""
+        ...
+
+    def generate(self, requests: Iterable[GenerateRequest]) -> Iterator[ShardRef]:
         """Sample responses: one shard of `Response` rows per request, as completed."""
         ...
 
@@ -41,23 +70,21 @@ class Fleets(Protocol):
         """Judge shards of responses as they come; `evaluation` asks the evaluation judge and writes its table."""
         ...
 
-    def pair(self, responses: Sequence[ShardRef], judgements: Sequence[ShardRef]) -> Iterator[ShardRef]:
+    def pair(self, judged: Iterable[Judged]) -> Iterator[ShardRef]:
         """Examples from judged shards, shard by shard."""
         ...
 
-    def anchor(self, round: int, examples: Sequence[ShardRef], responses: Sequence[ShardRef]) -> Iterator[ShardRef]:
+    def anchor(self, round: int, examples: Sequence[ShardRef], responses: Sequence[ShardRef]) -> Iterable[ShardRef]:
         """Log-probs under the recipe's anchor of every response that an example uses; nothing when the sampler's own
         serve."""
         ...
 
-    def initial_log_probs(self, round: int, responses: Sequence[ShardRef]) -> Iterator[ShardRef]:
+    def initial_log_probs(self, round: int, responses: Sequence[ShardRef]) -> Iterable[ShardRef]:
         """Log-probs of evaluation responses under the initial policy."""
         ...
 
-    def learn(
-        self, round: int, examples: Sequence[ShardRef], responses: Sequence[ShardRef], anchors: Sequence[ShardRef]
-    ) -> LearnReport:
-        """Train on one round's examples."""
+    def learn(self, lesson: Lesson) -> LearnReport:
+        """Train on one round's examples, from where the learners' state stands inside that round."""
         ...
 
     def push(self, version: PolicyVersion) -> Pushed:

@@ -4,70 +4,75 @@ from __future__ import annotations
 
 import fcntl
 import json
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from loop.config import RunConfig
+from loop.difference import refusal
 from loop.errors import Refused
-from loop.summary import FILE_NAME, RunSummary, read_summary
+from loop.summary import RunSummary, read_summary_if_any
+from loop.task import Task
 
 MARK = "run.json"
 """The file that says which identity a folder holds."""
+
+CONFIG = "config.yaml"
+"""The composed configuration of the run."""
 
 LOCK = "run.lock"
 """The file that a running process holds locked."""
 
 
-def claim(folder: Path, identity: str, config: RunConfig) -> Path:
-    """The folder for this run; nothing is written.
+def choose(folder: Path, config: RunConfig) -> Path:
+    """The folder for this run; nothing is read or written.
 
-    `folder` when it is free; the newest of `folder`, `folder.2`, `folder.3`, ... that holds the same identity; with
-    `fresh=true` the first free one of these. Raises: Refused for another identity or something that is no run.
+    `folder` when it is free, otherwise the newest of `folder`, `folder.2`, `folder.3`, ...; with `fresh=true` the first
+    free one of these.
     """
     existing = [folder] if _taken(folder) else []
     while existing and _taken(beside := folder.with_name(f"{folder.name}.{len(existing) + 1}")):
         existing.append(beside)
     if not existing:
         return folder
-    if config.fresh:
-        return folder.with_name(f"{folder.name}.{len(existing) + 1}")
-    for one in existing:
-        _require_identity(one, identity)
-    return existing[-1]
+    return folder.with_name(f"{folder.name}.{len(existing) + 1}") if config.fresh else existing[-1]
 
 
 def _taken(folder: Path) -> bool:
-    """Whether there is anything but the lock of a run that never began."""
-    return folder.exists() and (not folder.is_dir() or any(one.name != LOCK for one in folder.iterdir()))
+    """Whether there is anything but what a run that never began leaves."""
+    return folder.exists() and (not folder.is_dir() or any(not _is_passing(one.name) for one in folder.iterdir()))
 
 
-def _require_identity(folder: Path, identity: str) -> None:
-    mark = folder / MARK
-    if not mark.is_file():
-        raise Refused(f"folder={folder} exists and is not the folder of a run")
-    held = json.loads(mark.read_text())["identity"]
-    if held != identity:
-        raise Refused(
-            f"folder={folder} holds the run of another identity ({held[:8]}, this one is {identity[:8]}): "
-            "leave `folder` out, or name another"
-        )
+def _is_passing(name: str) -> bool:
+    return name == LOCK or (name.startswith(".") and name.endswith(".tmp"))
+
+
+def require_identity(task: Task) -> None:
+    """Raises: Refused when the task's folder holds something else than its run, with what differs."""
+    if not _taken(task.folder):
+        return
+    if not (task.folder / MARK).is_file():
+        raise Refused(f"folder={task.folder} exists and is not the folder of a run")
+    if read_mark(task.folder)["identity"] != task.identity:
+        raise refusal(task.folder, task.identity, task.config, task.pool.digest, task.model_digest)
+
+
+def read_mark(folder: Path) -> dict[str, Any]:
+    """What `begin` wrote. Raises: Refused where there is none."""
+    if not (folder / MARK).is_file():
+        raise Refused(f"{folder} is not the folder of a run: it has no {MARK}")
+    mark: dict[str, Any] = json.loads((folder / MARK).read_text())
+    return mark
 
 
 def summary_if_finished(folder: Path) -> RunSummary | None:
-    """The summary of a finished run; None where there is none, or one that ended before it sampled anything.
-
-    Raises: Refused when the run there got further and did not finish.
-    """
+    """The summary of a finished run; None where there is none yet."""
     if not (folder / MARK).is_file():
         return None
-    if (folder / FILE_NAME).is_file():
-        summary = read_summary(folder)
-        if summary.finished:
-            return summary
-    if not any((folder / "ledger" / table).exists() for table in ("responses", "evaluation_responses")):
-        return None
-    raise Refused(f"{folder} holds a run that did not finish; fresh=true starts another beside it")
+    summary = read_summary_if_any(folder)
+    return summary if summary is not None and summary.finished else None
 
 
 @contextmanager
@@ -82,8 +87,16 @@ def locked(folder: Path) -> Iterator[None]:
         yield
 
 
-def begin(folder: Path, identity: str, composed: str) -> None:
-    """Write a run's mark and its composed configuration (YAML) into its folder."""
-    folder.mkdir(parents=True, exist_ok=True)
-    (folder / "config.yaml").write_text(composed)
-    (folder / MARK).write_text(json.dumps({"identity": identity}) + "\n")
+def begin(task: Task, composed: str) -> None:
+    """Write a run's mark into its folder, then its composed configuration (YAML)."""
+    mark = {
+        "identity": task.identity,
+        "prompts": task.pool.digest,
+        "model": task.model_digest,
+        "parent": task.parent,
+        "store": task.store,
+    }
+    for name, text in ((MARK, json.dumps(mark, indent=2) + "\n"), (CONFIG, composed)):
+        temporary = task.folder / f".{name}.{os.getpid()}.tmp"
+        temporary.write_text(text)
+        os.replace(temporary, task.folder / name)

@@ -28,13 +28,13 @@ def meaning(node: Any) -> Any:
     return node
 
 
-def identity_of(config: RunConfig, prompts_digest: str, model_digest: str) -> str:
+def identity_of(config: RunConfig, prompts_digest: str, model_digest: str, parent: str | None = None) -> str:
     """The run's identity (hex, 32 characters). The judge's template enters by its text, prompts and model by their
-    content."""
+    content, a fork's parent by IDENTITY@VERSION."""
     told = meaning(config)
     template = config.judge.template
     told["judge"]["template"] = digest_of(Path(template).read_text()) if template else None
-    return digest_of("run", told, prompts_digest, model_digest)
+    return digest_of("run", told, prompts_digest, model_digest, parent)
 
 
 def model_fingerprint(path: str) -> str:

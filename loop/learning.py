@@ -1,8 +1,16 @@
-"""What a learn phase came to."""
+"""What a learn phase came to, step by step, and where a learner stands in one."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+
+from loop.errors import Refused, Stopped
+
+TERMS = ("margin", "accuracy", "chosen_log_ratio", "rejected_log_ratio", "nll")
+"""What a loss tells of an example besides its value."""
+
+_SHOWN = 5  # example ids spelled out in one sentence
 
 
 @dataclass(frozen=True, slots=True)
@@ -10,9 +18,10 @@ class LearnReport:
     """What a learn phase did, the same on every rank.
 
     `steps` were applied, `skipped_steps` were not because a loss or gradient was not finite (`bad_examples` names
-    whose). `loss`, `terms` (by the loss's names) and `grad_norm` (before clipping) are means over applied steps'
+    whose). `loss`, `terms` (by the names in `TERMS`) and `grad_norm` (before clipping) are means over applied steps'
     examples and over applied steps; `lr` is that of the last step. `tokens` counts prompt and response tokens passed
-    through the model, without padding. Log-ratios are in nats.
+    through the model, without padding. Log-ratios are in nats. `paused`: the phase was left at a checkpoint inside it
+    because someone asked; the report covers the steps made so far.
     """
 
     steps: int = 0
@@ -25,3 +34,113 @@ class LearnReport:
     lr: float = 0.0
     tokens: int = 0
     seconds: float = 0.0
+    paused: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class StepOutcome:
+    """One optimiser step over all ranks: how many examples it had, sums over them (loss, then `TERMS`),
+    tokens, the gradient's norm (None: the step was skipped), whose loss was bad, and the seconds it took."""
+
+    examples: int
+    sums: tuple[float, ...]
+    tokens: int
+    norm: float | None
+    bad_examples: tuple[str, ...]
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """Where a learner stands: in the learn phase of `round` (0: before the first), after `position` of `steps` steps.
+
+    `lesson` is a digest of what the phase learns from. `report` is there once the phase is complete. `bad_in_a_row`
+    counts skipped steps over rounds.
+    """
+
+    round: int = 0
+    lesson: str = ""
+    steps: int = 0
+    outcomes: tuple[StepOutcome, ...] = ()
+    bad_in_a_row: int = 0
+    report: LearnReport | None = None
+
+    @property
+    def position(self) -> int:
+        """Steps made, which is the index of the next one in the batch plan."""
+        return len(self.outcomes)
+
+    @property
+    def complete(self) -> bool:
+        """Whether nothing is left of the phase."""
+        return self.report is not None or self.round == 0
+
+
+@dataclass(frozen=True, slots=True)
+class Restored:
+    """What learners took up: the state of `round`'s learn phase (0: the initial policy), at its end when `complete`,
+    otherwise inside it. `notices`: a sentence for each damaged checkpoint that was passed over."""
+
+    round: int
+    complete: bool
+    notices: tuple[str, ...]
+
+
+def begun(held: Progress, round: int, lesson: str, steps: int) -> Progress:
+    """Where a learner that stands at `held` takes up the learn phase of `round` with these `steps`: at its start, or
+    where it stands inside it.
+
+    Raises: Refused when it stands inside another round, at a later one, or learnt from something else in this one.
+    """
+    if held.round == round:
+        if held.lesson != lesson:
+            raise Refused(
+                f"the learners stand at step {held.position} of round {round}, but learnt from other examples than "
+                "they are given now"
+            )
+        return held
+    if not held.complete:
+        raise Refused(
+            f"the learners stand inside round {held.round} (step {held.position} of {held.steps}): "
+            f"it must be finished before round {round} is learnt"
+        )
+    if held.round > round:
+        raise Refused(f"the learners have learnt round {held.round}: round {round} cannot be learnt on top of it")
+    return Progress(round, lesson, steps, bad_in_a_row=held.bad_in_a_row)
+
+
+def after(progress: Progress, outcome: StepOutcome) -> Progress:
+    """Where a learner stands after one more step."""
+    bad = progress.bad_in_a_row + 1 if outcome.norm is None else 0
+    return replace(progress, outcomes=(*progress.outcomes, outcome), bad_in_a_row=bad)
+
+
+def require_steps(progress: Progress, max_bad_steps: int) -> None:
+    """Raises: Stopped when `max_bad_steps` steps in a row were skipped."""
+    if progress.bad_in_a_row < max_bad_steps:
+        return
+    names = progress.outcomes[-1].bad_examples
+    raise Stopped(
+        f"{progress.bad_in_a_row} optimiser steps in a row had a loss or gradient that is not finite; "
+        f"the last one's examples are {', '.join(names[:_SHOWN])}{' and more' if len(names) > _SHOWN else ''}"
+    )
+
+
+def report_of(outcomes: Sequence[StepOutcome], lr: float, paused: bool = False) -> LearnReport:
+    """The report of a phase from its steps; `lr` is that of the last one."""
+    applied = [(outcome, outcome.norm) for outcome in outcomes if outcome.norm is not None]
+    examples = sum(outcome.examples for outcome, _ in applied)
+    means = [sum(column) / examples for column in zip(*(outcome.sums for outcome, _ in applied), strict=True)]
+    return LearnReport(
+        steps=len(applied),
+        skipped_steps=len(outcomes) - len(applied),
+        examples=examples,
+        bad_examples=tuple(dict.fromkeys(name for outcome in outcomes for name in outcome.bad_examples)),
+        loss=means[0] if means else 0.0,
+        terms=dict(zip(TERMS, means[1:], strict=False)),
+        grad_norm=sum(norm for _, norm in applied) / len(applied) if applied else 0.0,
+        lr=lr,
+        tokens=sum(outcome.tokens for outcome in outcomes),
+        seconds=sum(outcome.seconds for outcome in outcomes),
+        paused=paused,
+    )

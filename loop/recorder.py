@@ -1,17 +1,23 @@
-"""Follows one round: commits every shard that passes, counts, keeps time and shows progress."""
+"""Follows one round: hands on what is committed already and commits the rest as it comes, counts, keeps time and shows
+progress."""
 
 from __future__ import annotations
 
 import time
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import TypeVar
+from typing import Protocol, TypeVar
 
+from loop.commit_buffer import CommitBuffer
+from loop.crash import reached
+from loop.errors import Damaged
 from loop.fleets import Pushed
 from loop.learning import LearnReport
-from loop.ledger import Ledger
+from loop.ledger import TABLES, Ledger
 from loop.records import Policy, PolicyVersion, ShardRef
+from loop.shards import verify, write_shard
 from loop.view import View
 
 T = TypeVar("T")
@@ -19,14 +25,49 @@ T = TypeVar("T")
 SHOWN = 5
 """Example ids spelled out in a note."""
 
+UNITS = {
+    "responses": "answers",
+    "judgements": "judgements",
+    "examples": "examples",
+    "anchors": "answers",
+    "evaluation_responses": "answers",
+    "evaluation_judgements": "judgements",
+    "evaluation_anchors": "answers",
+}
+"""What a person calls the rows of a table."""
+
+
+class HasShard(Protocol):
+    """What one shard is made from."""
+
+    @property
+    def shard(self) -> int:
+        """The shard's number."""
+
+
+Item = TypeVar("Item", bound=HasShard)
+
 
 class Recorder:
-    """One round's record: shard handles and summed statistics by table, seconds by phase, sentences worth telling."""
+    """One round's record: shard handles and summed statistics by table, seconds by phase, sentences worth telling.
 
-    def __init__(self, number: int, ledger: Ledger, view: View, on_shard: Callable[[], None]) -> None:
+    `on_phase` is told the phases under way whenever they change; `on_shard` every shard that was made now.
+    """
+
+    def __init__(
+        self,
+        number: int,
+        ledger: Ledger,
+        buffer: CommitBuffer,
+        view: View,
+        on_phase: Callable[[int, list[str]], None],
+        on_shard: Callable[[], None],
+    ) -> None:
         self.number = number
         self.ledger = ledger
+        self.buffer = buffer
         self.view = view
+        self.on_phase = on_phase
         self.on_shard = on_shard
         self.started = time.monotonic()
         self.seconds: dict[str, float] = {}
@@ -34,35 +75,70 @@ class Recorder:
         self.report: LearnReport | None = None
         self.push_gap: float | None = None
         self.checkpoint: Path | None = None
+        self._phases: list[str] = []
         self._counts: dict[str, Counter[str]] = defaultdict(Counter)
         self._shards: dict[str, list[ShardRef]] = defaultdict(list)
 
-    def stream(self, phase: str, refs: Iterable[ShardRef], total: int, unit: str) -> Iterator[ShardRef]:
-        """Pass handles on as they come, each committed before the next phase sees it. `total` counts `unit`s, which are
-        rows."""
-        started = time.monotonic()
-        with self.view.phase(self.number, phase, total, unit) as progress:
-            for ref in refs:
-                self.ledger.commit(ref)
-                self.on_shard()
-                self._shards[ref.table].append(ref)
-                self._counts[ref.table].update(ref.stats)
-                self._counts[ref.table]["rows"] += ref.rows
-                progress.advance(ref.rows)
+    def stream(
+        self,
+        phase: str,
+        table: str,
+        work: Callable[[Iterable[Item]], Iterable[ShardRef]],
+        items: Iterable[Item],
+        total: int = 0,
+    ) -> Iterator[ShardRef]:
+        """The shards of a table, one per item: those committed already first, then what `work` makes of the other
+        items, each on its way to the ledger before the next phase sees it. `total` counts rows, 0: unknown."""
+        done, damaged = self._committed(table)
+        todo = (item for item in items if item.shard not in done)
+        with self._phase(phase, total, UNITS[table]) as advance:
+            for ref in done.values():
+                self._count(ref)
+                advance(ref.rows)
                 yield ref
-        self.seconds[phase] = time.monotonic() - started
+            for ref in work(todo):
+                _require_same(ref, damaged)
+                self.buffer.add(ref)
+                reached(f"shard/{phase}")
+                self.on_shard()
+                self._count(ref)
+                advance(ref.rows)
+                yield ref
 
-    def drain(self, phase: str, refs: Iterable[ShardRef], total: int, unit: str) -> list[ShardRef]:
+    def drain(
+        self,
+        phase: str,
+        table: str,
+        work: Callable[[Iterable[Item]], Iterable[ShardRef]],
+        items: Iterable[Item],
+        total: int = 0,
+    ) -> list[ShardRef]:
         """`stream` to its end; the handles in the order of their shards."""
-        return sorted(self.stream(phase, refs, total, unit), key=lambda ref: ref.shard)
+        return sorted(self.stream(phase, table, work, items, total), key=lambda ref: ref.shard)
+
+    def together(
+        self, phase: str, table: str, work: Callable[[], Iterable[ShardRef]], total: int = 0
+    ) -> list[ShardRef]:
+        """A phase whose shards are committed all at once, because their number depends on how many workers there
+        are."""
+        done, damaged = self._committed(table)
+        with self._phase(phase, total, UNITS[table]) as advance:
+            if damaged or not done:
+                refs = list(work())
+                for ref in refs:
+                    _require_same(ref, damaged)
+                self.buffer.add_together(refs)
+            else:
+                refs = list(done.values())
+            for ref in refs:
+                self._count(ref)
+                advance(ref.rows)
+        return sorted(refs, key=lambda ref: ref.shard)
 
     def do(self, phase: str, work: Callable[[], T]) -> T:
         """A phase that is one call."""
-        started = time.monotonic()
-        with self.view.phase(self.number, phase, 0, ""):
-            result = work()
-        self.seconds[phase] = time.monotonic() - started
-        return result
+        with self._phase(phase, 0, ""):
+            return work()
 
     def note(self, sentence: str) -> None:
         """Something a person should know, shown now and kept in the summary."""
@@ -79,11 +155,19 @@ class Recorder:
                 f"their first examples: {named}."
             )
 
+    def met(self, policy: PolicyVersion, digest: str, gap: float, parent: str | None) -> None:
+        """The initial policy, which engines and learners loaded by themselves, goes into the ledger."""
+        self.push_gap = gap
+        self._policy(Policy(str(policy), policy.round, policy.step, digest, "", gap, parent))
+
     def pushed(self, version: PolicyVersion, pushed: Pushed) -> None:
         """The proof that a version reached the engines goes into the ledger."""
         self.push_gap = pushed.gap
-        row = Policy(str(version), version.round, version.step, pushed.digest, pushed.manifest, pushed.gap)
-        self.ledger.append("policies", self.number, [row])
+        self._policy(Policy(str(version), version.round, version.step, pushed.digest, pushed.manifest, pushed.gap))
+
+    def flush(self) -> None:
+        """Commit whatever waits for company."""
+        self.buffer.flush()
 
     def shards(self, table: str) -> list[ShardRef]:
         """The handles of a table, in the order of their shards."""
@@ -92,3 +176,49 @@ class Recorder:
     def count(self, table: str, stat: str = "rows") -> float:
         """A statistic of the round, summed over a table's shards."""
         return self._counts[table][stat]
+
+    def _policy(self, row: Policy) -> None:
+        self.buffer.add(write_shard(self.ledger.root, "policies", self.number, 0, [row], TABLES["policies"]))
+
+    @contextmanager
+    def _phase(self, phase: str, total: int, unit: str) -> Iterator[Callable[[int], None]]:
+        """A phase under way: shown, timed and told to whoever wants to know."""
+        started = time.monotonic()
+        self._phases.append(phase)
+        self.on_phase(self.number, list(self._phases))
+        reached(f"phase/{phase}")
+        try:
+            with self.view.phase(self.number, phase, total, unit) as progress:
+                yield progress.advance
+        finally:
+            self.seconds[phase] = time.monotonic() - started
+            self._phases.remove(phase)
+            self.on_phase(self.number, list(self._phases))
+
+    def _count(self, ref: ShardRef) -> None:
+        self._shards[ref.table].append(ref)
+        self._counts[ref.table].update(ref.stats)
+        self._counts[ref.table]["rows"] += ref.rows
+
+    def _committed(self, table: str) -> tuple[dict[int, ShardRef], dict[int, ShardRef]]:
+        """The round's committed shards by number: whole ones, and damaged ones, which are made again."""
+        whole: dict[int, ShardRef] = {}
+        damaged: dict[int, ShardRef] = {}
+        for shard, ref in sorted(self.ledger.committed(table, self.number).items()):
+            try:
+                verify(ref)
+                whole[shard] = ref
+            except Damaged as error:
+                damaged[shard] = ref
+                self.view.notice(f"{error} It is made again.")
+        return whole, damaged
+
+
+def _require_same(ref: ShardRef, damaged: dict[int, ShardRef]) -> None:
+    """Raises: Damaged when a shard that replaces a damaged one differs from it: what was built on it would not fit."""
+    lost = damaged.get(ref.shard)
+    if lost is not None and lost.digest != ref.digest:
+        raise Damaged(
+            f"shard {ref.shard} of round {ref.round} in {ref.table} is damaged, and made again it is not the same: "
+            f"fork from an earlier round (parent=RUN@{max(ref.round - 1, 0)}) or start again (fresh=true)."
+        )

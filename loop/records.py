@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from dataclasses import dataclass
 from typing import Literal
 
@@ -40,6 +41,13 @@ class PolicyVersion:
 
     def __str__(self) -> str:
         return f"r{self.round}-s{self.step}"
+
+    @classmethod
+    def parse(cls, label: str) -> PolicyVersion:
+        """The inverse of `str`. ValueError for anything else."""
+        if not (found := re.fullmatch(r"r(\d+)-s(\d+)", label)):
+            raise ValueError(f"{label!r} is not the label of a policy version")
+        return cls(int(found[1]), int(found[2]))
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,7 +182,7 @@ class ShardRef:
 @dataclass(frozen=True, slots=True)
 class Policy:
     """A policy version that reached the engines: its manifest (JSON) and the largest log-prob difference that the probe
-    saw."""
+    saw. `parent` is set on the initial policy of a fork: `IDENTITY@VERSION` in the run it came from."""
 
     version: str
     round: int
@@ -182,6 +190,7 @@ class Policy:
     digest: str
     manifest: str
     probe_gap: float
+    parent: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -195,8 +204,21 @@ class RoundRow:
 
 @dataclass(frozen=True, slots=True)
 class Telemetry:
-    """What depends on time or place: seconds of a phase."""
+    """What depends on time or place; the only table that two runs of one identity do not share.
+
+    `event`: `phase` (its seconds), `shard` (one shard made: seconds from dispatch to handle), `died`, `restarted`,
+    `straggler`, `resumed`. `actor` is the fleet's name and the actor's number (`generation-0`); `attempt` counts the
+    times a shard was given out, from 1; `at` is seconds since 1970; `detail` a sentence.
+    """
 
     round: int
     phase: str
-    seconds: float
+    event: str
+    at: float
+    seconds: float | None = None
+    actor: str | None = None
+    host: str | None = None
+    pid: int | None = None
+    shard: int | None = None
+    attempt: int | None = None
+    detail: str | None = None

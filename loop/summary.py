@@ -143,3 +143,8 @@ def read_summary(folder: str | Path) -> RunSummary:
         raise Refused(f"{path} does not exist: {folder} is not the folder of a run that got as far as a summary.")
     values: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
     return RunSummary.from_json(values)
+
+
+def read_summary_if_any(folder: str | Path) -> RunSummary | None:
+    """The `summary.json` of a run's folder; None where there is none yet."""
+    return read_summary(folder) if (Path(folder) / FILE_NAME).is_file() else None

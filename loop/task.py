@@ -6,29 +6,41 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from loop.config import RunConfig
+from loop.exports import export_folder
 from loop.judging import questions_per_group
 from loop.prompts.pool import PromptPool
-from loop.shards import shard_file
+
+
+def store_of(folder: Path, store: str | None) -> str:
+    """Where a run's tables lie: below its folder, or below another folder or URL under the run's name."""
+    return str(folder / "ledger") if store is None else f"{store.rstrip('/')}/{folder.name}"
 
 
 @dataclass(frozen=True, slots=True)
 class Task:
-    """A configuration with its identity, folder and prompts."""
+    """A configuration with its identity, folder and prompts.
+
+    `model_digest` is that of the initial policy's files, `parent` the version of another run that it is, as
+    IDENTITY@VERSION; `prompts_path` the shard file that holds all prompts, once the ledger has it.
+    """
 
     config: RunConfig
     identity: str
     folder: Path
     pool: PromptPool
+    model_digest: str
+    parent: str | None = None
+    prompts_path: str = ""
 
     @property
-    def store(self) -> Path:
-        """The folder of the ledger's tables."""
-        return self.folder / "ledger"
+    def store(self) -> str:
+        """The folder or URL of the ledger's tables."""
+        return store_of(self.folder, self.config.ledger.store)
 
     @property
-    def prompts_path(self) -> str:
-        """The shard file that holds all prompts of the run."""
-        return str(shard_file(self.store, "prompts", 0, 0))
+    def learner_checkpoints(self) -> Path:
+        """The folder of the learners' resumable state."""
+        return self.folder / "learner"
 
     @property
     def questions(self) -> int:
@@ -37,4 +49,4 @@ class Task:
 
     def checkpoint(self, round: int) -> Path:
         """Where a round's policy is exported to."""
-        return self.folder / "checkpoints" / f"round-{round:03d}"
+        return export_folder(self.folder, round)

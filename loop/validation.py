@@ -38,6 +38,14 @@ AT_LEAST: dict[str, float] = {
     "evaluate.every": 1,
     "evaluate.samples": 1,
     "export.every": 1,
+    "export.keep": 0,
+    "checkpoint.every": 1,
+    "checkpoint.steps": 0,
+    "checkpoint.keep": 1,
+    "ledger.min_rows": 0,
+    "ledger.max_s": 0,
+    "fleet.max_restarts": 0,
+    "fleet.grace_s": 0,
 }
 ABOVE_ZERO = (
     "algorithm.loss.beta",
@@ -54,6 +62,9 @@ ABOVE_ZERO = (
     "learner.call_timeout_s",
     "learner.start_timeout_s",
     "learner.collective_timeout_s",
+    "judge.call_timeout_s",
+    "judge.start_timeout_s",
+    "fleet.straggler_s",
 )
 SHARES = (
     "rollout.top_p",

@@ -1,6 +1,65 @@
 from __future__ import annotations
 
-from actors.calls import reason_of
+import os
+import shutil
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+import ray
+from ray import cloudpickle
+from ray.exceptions import ActorUnavailableError, RayTaskError
+
+from actors.calls import reason_of, wait
+from loop.errors import InfrastructureFailed, ProcessDied, StoreFailed, TimedOut
+
+cloudpickle.register_pickle_by_value(sys.modules[__name__])
+
+
+class Scripted:
+    def die(self) -> None:
+        os._exit(1)
+
+    def fail(self, error: Exception) -> None:
+        raise error
+
+    def sleep(self, seconds: float) -> float:
+        time.sleep(seconds)
+        return seconds
+
+    def call_dying(self, other: Any) -> None:
+        ray.get(other.die.remote())
+
+    def call_failing(self, other: Any) -> None:
+        ray.get(other.fail.remote(ValueError("a bug elsewhere")))
+
+
+@pytest.fixture(scope="module")
+def cluster() -> Iterator[None]:
+    folder = tempfile.mkdtemp(prefix="r")
+    ray.init(
+        num_cpus=2,
+        include_dashboard=False,
+        log_to_driver=False,
+        logging_level="ERROR",
+        object_store_memory=100_000_000,
+        _temp_dir=folder,
+    )
+    yield
+    ray.shutdown()
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+def start() -> Any:
+    return ray.remote(Scripted).options(num_cpus=0).remote()
+
+
+@pytest.fixture(scope="module")
+def actor(cluster: None) -> Any:
+    return start()
 
 
 def test_the_reason_of_an_actor_that_could_not_be_made_is_its_last_line() -> None:
@@ -15,3 +74,43 @@ def test_the_reason_of_an_actor_that_could_not_be_made_is_its_last_line() -> Non
 def test_the_reason_of_anything_else_is_its_first_line() -> None:
     assert reason_of(RuntimeError("The actor died.\n\tclass_name: A")) == "The actor died."
     assert reason_of(RuntimeError()) == "RuntimeError"
+
+
+def test_the_reason_of_an_actor_that_is_away_is_what_ray_saw() -> None:
+    error = ActorUnavailableError("The actor is temporarily unavailable: IOError: The actor is restarting.", b"\1" * 16)
+    assert reason_of(error) == "The actor is temporarily unavailable: IOError: The actor is restarting"
+
+
+@pytest.mark.engine
+def test_results_come_in_the_order_of_the_calls(actor: Any) -> None:
+    assert wait([actor.sleep.remote(s) for s in (0.02, 0.0, 0.01)], 30.0, "sleeping") == [0.02, 0.0, 0.01]
+
+
+@pytest.mark.engine
+def test_a_death_is_told_apart_from_silence(actor: Any) -> None:
+    with pytest.raises(ProcessDied, match=r"^dying: a process died"):
+        wait([start().die.remote()], 30.0, "dying")
+    with pytest.raises(TimedOut, match=r"^sleeping: 1 of 2 calls not finished within 0.5 s$"):
+        wait([actor.sleep.remote(0.0), actor.sleep.remote(2.0)], 0.5, "sleeping")
+
+
+@pytest.mark.engine
+def test_the_project_s_own_errors_come_as_they_were_raised(actor: Any) -> None:
+    for error in (StoreFailed("no space"), InfrastructureFailed("vLLM gave up")):
+        with pytest.raises(type(error), match=f"^{error}$"):
+            wait([actor.fail.remote(error)], 30.0, "failing")
+
+
+@pytest.mark.engine
+def test_the_death_of_an_actor_that_the_called_one_needed_is_infrastructure(actor: Any) -> None:
+    with pytest.raises(ProcessDied, match=r"^judging: something that it needed was lost"):
+        wait([actor.call_dying.remote(start())], 30.0, "judging")
+
+
+@pytest.mark.engine
+def test_a_fault_in_the_program_keeps_its_remote_traceback(actor: Any) -> None:
+    with pytest.raises(RayTaskError, match="a bug here") as raised:
+        wait([actor.fail.remote(ValueError("a bug here"))], 30.0, "failing")
+    assert "in fail" in str(raised.value)
+    with pytest.raises(RayTaskError, match="a bug elsewhere"):
+        wait([actor.call_failing.remote(start())], 30.0, "failing")

@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-import math
-import random
 import sys
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -14,9 +11,8 @@ from typing import Any
 import pytest
 import ray
 import torch
-from tokenizers import Tokenizer, models, pre_tokenizers
 from torch.nn.functional import softplus
-from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedTokenizerFast, Qwen2Config, Qwen2ForCausalLM
+from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from actors.calls import wait
 from actors.learner import LearnerActor
@@ -24,159 +20,66 @@ from actors.learner_contract import LearnerSettings, LogProbsRequest
 from actors.learner_group import LearnerGroup
 from loop.batches import plan
 from loop.config import (
-    AlgorithmConfig,
     DType,
-    LearnerConfig,
-    LossConfig,
-    ModelConfig,
     OptimizerState,
-    Schedule,
 )
 from loop.errors import InfrastructureFailed, Refused, Stopped
 from loop.learning import LearnReport
 from loop.push import Manifest, TensorSpec
-from loop.records import AnchorLogProbs, Example, Response, ShardRef
-from loop.shards import read_shards, write_shard
+from loop.records import AnchorLogProbs, Example, Response
+from loop.shards import read_shards
+from tests.actors.learner_kit import (
+    Call,
+    Data,
+    Weights,
+    gathered,
+    inside,
+    largest_difference,
+    response,
+    running,
+    running_ray,
+    save_small_model,
+    settings,
+    write_data,
+)
 
 pytestmark = [pytest.mark.engine, pytest.mark.filterwarnings("ignore:The given NumPy array is not writable")]
 ray.cloudpickle.register_pickle_by_value(sys.modules[__name__])
 
-Weights = dict[str, torch.Tensor]
-VOCABULARY = 2048
-
 
 @pytest.fixture(scope="module")
 def small_model_path(tmp_path_factory: pytest.TempPathFactory) -> str:
-    """A Qwen2 whose matrices are large enough for ZeRO-3 to partition them (100,000 elements)."""
-    path = str(tmp_path_factory.mktemp("model") / "small")
-    torch.manual_seed(0)
-    sizes = {"vocab_size": VOCABULARY, "hidden_size": 64, "intermediate_size": 1600, "num_hidden_layers": 2}
-    heads = {"num_attention_heads": 4, "num_key_value_heads": 2, "tie_word_embeddings": True}
-    Qwen2ForCausalLM(Qwen2Config(**sizes, **heads, initializer_range=0.1)).save_pretrained(path)
-    alphabet = sorted(pre_tokenizers.ByteLevel.alphabet())
-    core = Tokenizer(models.BPE(vocab={token: at for at, token in enumerate(["<end>", *alphabet])}, merges=[]))
-    core.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
-    PreTrainedTokenizerFast(tokenizer_object=core, eos_token="<end>").save_pretrained(path)
-    return path
-
-
-@dataclasses.dataclass(frozen=True)
-class Data:
-    """Shards of one small round, and their rows."""
-
-    root: str
-    examples: list[Example]
-    responses: dict[str, Response]
-    example_refs: list[ShardRef]
-    response_refs: list[ShardRef]
-
-    def with_examples(self, name: str, examples: list[Example]) -> list[ShardRef]:
-        return [write_shard(self.root, name, 1, 0, examples, Example)]
+    return save_small_model(str(tmp_path_factory.mktemp("model")))
 
 
 @pytest.fixture(scope="module")
 def data(tmp_path_factory: pytest.TempPathFactory) -> Data:
-    """Eleven pairs of uneven lengths; some share a response, some tokens are not learnt.
-
-    Response `bad`, rejected, has an anchor log-prob that makes a loss infinite, but not its gradient.
-    """
-    draw = random.Random(0)
-    rows = []
-    for at in range(16):
-        length = draw.randrange(3, 24)
-        tokens = [draw.randrange(VOCABULARY) for _ in range(length)]
-        mask = [draw.random() < 0.8 for _ in tokens[1:]] + [True]
-        prompt = [draw.randrange(VOCABULARY) for _ in range(draw.randrange(1, 9))]
-        logprobs = [-draw.random() * 8 for _ in tokens]
-        rows.append(response(f"y{at}", prompt, tokens, logprobs, mask))
-    rows.append(response("bad", [5, 6], [7, 8], [-1.0, -math.inf], [True, True]))
-    pairs = [*((at, at + 1) for at in range(0, 16, 2)), (0, 3), (2, 0), (5, 9)]
-    examples = [
-        Example(f"e{at}", 1, "p", f"y{chosen}", f"y{rejected}", draw.uniform(0.5, 1), 0.0, draw.uniform(0.2, 2))
-        for at, (chosen, rejected) in enumerate(pairs)
-    ]
-    root = str(tmp_path_factory.mktemp("store"))
-    refs = [write_shard(root, "responses", 1, at, rows[at * 9 : at * 9 + 9], Response) for at in range(2)]
-    example_refs = [write_shard(root, "examples", 1, 0, examples, Example)]
-    return Data(root, examples, {row.response_id: row for row in rows}, example_refs, refs)
-
-
-def response(name: str, prompt: list[int], tokens: list[int], logprobs: list[float], mask: list[bool]) -> Response:
-    return Response(name, 1, "train", "r0", "p", 0, prompt, tokens, logprobs, mask, "", "end", 0, "{}", "t")
-
-
-def settings(path: str, **changes: Any) -> LearnerSettings:
-    """Two steps of six and five examples, micro-batches of a few sequences.
-
-    A large `eps` keeps AdamW from magnifying rounding.
-    """
-    names = {field.name for field in dataclasses.fields(LearnerConfig)}
-    learner: dict[str, Any] = {
-        "lr": 1e-2,
-        "eps": 1e-3,
-        "weight_decay": 0.1,
-        "schedule": Schedule.constant,
-        "warmup": 0.0,
-        "batch_examples": 6,
-        "micro_batch_tokens": 120,
-        "logprob_chunk": 7,
-        "collective_timeout_s": 60.0,
-        "call_timeout_s": 120.0,
-        **{name: value for name, value in changes.items() if name in names},
-    }
-    algorithm = AlgorithmConfig(
-        name="test",
-        loss=LossConfig(name="spce", beta=changes.get("beta", 0.1), nll=0.2),
-        optimizer=changes.get("optimizer", OptimizerState.carry),
-    )
-    model = ModelConfig(name="small", path=path, dtype=changes.get("dtype", DType.float32))
-    return LearnerSettings(model, LearnerConfig(**learner), algorithm)
+    return write_data(str(tmp_path_factory.mktemp("store")))
 
 
 @pytest.fixture(scope="module")
 def cluster() -> Iterator[None]:
-    with tempfile.TemporaryDirectory(prefix="ray-", dir="/tmp") as folder:
-        ray.init(
-            num_cpus=4,
-            include_dashboard=False,
-            object_store_memory=200 * 2**20,
-            _temp_dir=folder,
-            logging_level="ERROR",
-        )
+    with running_ray():
         yield
-        ray.shutdown()
 
 
 @pytest.fixture(scope="module")
 def two(cluster: None, small_model_path: str) -> Iterator[LearnerGroup]:
     """Two ranks under ZeRO-3, the policy untrained."""
-    group = LearnerGroup(settings(small_model_path, ranks=2, zero_stage=3), threads=1)
-    group.wait_ready(240)
-    yield group
-    group.shutdown()
+    with running(settings(small_model_path, ranks=2, zero_stage=3)) as group:
+        yield group
 
 
 @pytest.fixture(scope="module")
 def one(cluster: None, small_model_path: str) -> Iterator[LearnerGroup]:
-    group = LearnerGroup(settings(small_model_path, ranks=1, zero_stage=0), threads=1)
-    group.wait_ready(240)
-    yield group
-    group.shutdown()
-
-
-@dataclasses.dataclass(frozen=True)
-class Call:
-    """Arguments of one `learn` of a fresh learner."""
-
-    example_refs: list[ShardRef]
-    response_refs: list[ShardRef]
-    anchor_refs: list[ShardRef] | None = None
+    with running(settings(small_model_path, ranks=1, zero_stage=0)) as group:
+        yield group
 
 
 def fresh(group: LearnerGroup, wanted: LearnerSettings, calls: list[Call]) -> tuple[list[LearnReport], Weights]:
     """A new learner with other settings inside the group's processes: its reports, and its weights afterwards."""
 
-    def inside(host: LearnerActor) -> tuple[list[LearnReport], Weights]:
+    def work(host: LearnerActor) -> tuple[list[LearnReport], Weights]:
         learner = LearnerActor(host.rank, host.world, wanted)
         learner.start(("", 0))
         reports = [
@@ -185,24 +88,13 @@ def fresh(group: LearnerGroup, wanted: LearnerSettings, calls: list[Call]) -> tu
         ]
         return reports, gathered(learner)
 
-    answers = wait([rank.__ray_call__.remote(inside) for rank in group._actors], 120, "no answer")
+    answers = inside(group, work)
     for reports, weights in answers[1:]:
         assert [dataclasses.replace(report, seconds=0.0) for report in reports] == [
             dataclasses.replace(report, seconds=0.0) for report in answers[0][0]
         ]
         assert largest_difference(weights, answers[0][1]) == 0
     return answers[0]
-
-
-def gathered(learner: LearnerActor) -> Weights:
-    from actors.learner_weights import gathered_groups
-
-    return {name: tensor for part in gathered_groups(learner.engine, keep=True) for name, tensor in part.items()}
-
-
-def largest_difference(a: Weights, b: Weights) -> float:
-    assert set(a) == set(b)
-    return max(float((a[name].float() - b[name].float()).abs().max()) for name in a)
 
 
 def logprobs(model: Any, row: Response) -> torch.Tensor:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 import sys
 import tempfile
 import time
@@ -17,9 +18,9 @@ import torch
 from ray import cloudpickle
 
 from actors.engine_settings import EngineSpec
-from actors.push import probe, push_weights
+from actors.push import probe, push_weights, refresh_engine
 from actors.rollout import RolloutActor
-from loop.errors import InfrastructureFailed
+from loop.errors import InfrastructureFailed, ProcessDied
 from loop.push import Manifest, Reading, TensorSpec, layer_groups
 from loop.push_faults import manifest_faults
 
@@ -45,6 +46,7 @@ class ScriptedEngine:
 
     def __init__(self, script: str = "") -> None:
         self.script = script
+        self.open = False
         self.received: list[TensorSpec] = []
         self.served: str | None = None
 
@@ -52,13 +54,15 @@ class ScriptedEngine:
         self.script = script
 
     def begin_push(self, version: str) -> None:
-        self.received, self.served = [], None
+        self.open, self.received, self.served = True, [], None
 
     def load(self, group: dict[str, torch.Tensor]) -> None:
         if self.script == "silent" and "embed.weight" in group:
             time.sleep(6)
-        if self.script == "dies":
+        if self.script == "dies" and "layers.2.weight" in group:
             os._exit(1)
+        if not self.open:
+            raise InfrastructureFailed("no push is open to the engine")
         if self.script == "loses" and "layers.2.weight" in group:
             return
         self.received += [TensorSpec.of(name, tensor) for name, tensor in group.items()]
@@ -69,6 +73,8 @@ class ScriptedEngine:
         self.served = manifest.version
 
     def read_probe(self, texts_T: list[list[int]]) -> Reading:
+        if self.script == "dies":
+            os._exit(1)
         return WRONG if self.script == "wrong" else RIGHT
 
     def quarantine(self, why: str) -> None:
@@ -84,6 +90,8 @@ class Sender:
     def stream(self, version: str, shift: float, script: str = "") -> Iterator[Any]:
         sent = tensors(shift)
         for group in layer_groups(NAMES):
+            if script == "dies" and "layers.3.weight" in group:
+                os._exit(1)
             if script == "breaks" and "layers.3.weight" in group:
                 raise InfrastructureFailed("the gather of layer 3 timed out")
             yield {name: sent[name] for name in group}
@@ -156,12 +164,12 @@ def stream_of(sender: Any, *args: Any, method: str = "stream") -> Iterator[Any]:
 
 
 def test_every_engine_gets_every_group_in_order(engines: list[Any], sender: Any) -> None:
-    v1 = push_weights(stream_of(sender, "v1", 0.0), engines, "v1", None, TIMEOUT_S)
-    assert v1 == manifest("v1", 0.0)
+    v1, failed = push_weights(stream_of(sender, "v1", 0.0), engines, "v1", None, TIMEOUT_S)
+    assert (v1, failed) == (manifest("v1", 0.0), [])
     push_weights(stream_of(sender, "v2", 0.5), engines, "v2", v1, TIMEOUT_S)
     assert ray.get([engine.state.remote() for engine in engines]) == [("v2", NAMES)] * 2
-    reports = probe(engines, TEXTS, RIGHT, None, 1e-3, TIMEOUT_S)
-    assert [report.gap for report in reports] == [0.0, 0.0]
+    reports, failed = probe(engines, TEXTS, RIGHT, None, 1e-3, TIMEOUT_S)
+    assert ([report.gap for report in reports], failed) == ([0.0, 0.0], [])
 
 
 def test_an_engine_that_lost_a_group_is_named(engines: list[Any], sender: Any) -> None:
@@ -171,17 +179,70 @@ def test_an_engine_that_lost_a_group_is_named(engines: list[Any], sender: Any) -
     assert ray.get([engine.state.remote() for engine in engines]) == [("v1", NAMES), (None, [*NAMES[:3], *NAMES[4:]])]
 
 
-def test_an_engine_that_dies_is_named_and_the_learner_is_not_left_waiting(engines: list[Any], sender: Any) -> None:
-    with pytest.raises(InfrastructureFailed, match=r"^pushing version v1: engine 1: a process died"):
-        push_weights(stream_of(sender, "v1", 0.0), [engines[0], start(ScriptedEngine, "dies")], "v1", None, TIMEOUT_S)
-    push_weights(stream_of(sender, "v2", 0.5), engines, "v2", None, TIMEOUT_S)
-    assert ray.get(engines[0].state.remote()) == ("v2", NAMES)
+def test_an_engine_that_dies_is_left_behind(engines: list[Any], sender: Any) -> None:
+    dying = start(ScriptedEngine, "dies")
+    assert push_weights(stream_of(sender, "v1", 0.0), [dying, engines[0]], "v1", None, TIMEOUT_S)[1] == [dying]
+    assert ray.get(engines[0].state.remote()) == ("v1", NAMES)
 
 
-def test_a_silent_engine_ends_the_push(engines: list[Any], sender: Any) -> None:
+def test_an_engine_that_was_dead_before_is_left_behind(engines: list[Any], sender: Any) -> None:
+    dead = start(ScriptedEngine)
+    ray.get(dead.state.remote())
+    ray.kill(dead)
+    assert push_weights(stream_of(sender, "v1", 0.0), [dead, engines[0]], "v1", None, TIMEOUT_S)[1] == [dead]
+    assert ray.get(engines[0].state.remote()) == ("v1", NAMES)
+
+
+def test_an_engine_that_restarts_between_two_groups_is_left_behind(engines: list[Any], sender: Any) -> None:
+    restarted = ray.remote(ScriptedEngine).options(num_cpus=0.5, max_restarts=-1).remote()
+    pid = ray.get(restarted.__ray_call__.remote(lambda engine: os.getpid()))
+    groups = stream_of(sender, "v1", 0.0)
+
+    def killing() -> Iterator[Any]:
+        for at, reference in enumerate(groups):
+            if at == 6:
+                ray.get(restarted.state.remote())
+                os.kill(pid, signal.SIGKILL)
+                ray.get(restarted.__ray_call__.options(max_task_retries=-1).remote(lambda engine: None))
+            yield reference
+
+    assert push_weights(killing(), [engines[0], restarted], "v1", None, TIMEOUT_S)[1] == [restarted]
+    assert ray.get([engine.state.remote() for engine in (engines[0], restarted)]) == [("v1", NAMES), (None, [])]
+
+
+def test_a_silent_engine_is_left_behind(engines: list[Any], sender: Any) -> None:
     ray.get(engines[1].play.remote("silent"))
-    with pytest.raises(InfrastructureFailed, match=r"engine 1: not finished within 3 s"):
-        push_weights(stream_of(sender, "v1", 0.0), engines, "v1", None, 3.0)
+    assert push_weights(stream_of(sender, "v1", 0.0), engines, "v1", None, 3.0)[1] == [engines[1]]
+    assert ray.get(engines[0].state.remote()) == ("v1", NAMES)
+
+
+def test_without_any_engine_left_the_learner_is_not_left_waiting(engines: list[Any], sender: Any) -> None:
+    groups = stream_of(sender, "v1", 0.0)
+    with pytest.raises(ProcessDied, match=r"^pushing version v1: no engine is left: engine 0: a process died"):
+        push_weights(groups, [start(ScriptedEngine, "dies")], "v1", None, TIMEOUT_S)
+    assert list(groups) == []
+    push_weights(stream_of(sender, "v2", 0.5), engines, "v2", None, TIMEOUT_S)
+
+
+def test_the_death_of_the_learner_is_not_an_engine_s(engines: list[Any]) -> None:
+    with pytest.raises(ProcessDied, match=r"^pushing version v1: the learner: a process died"):
+        push_weights(stream_of(start(Sender), "v1", 0.0, "dies"), engines, "v1", None, TIMEOUT_S)
+    assert [state[0] for state in ray.get([engine.state.remote() for engine in engines])] == [None, None]
+
+
+def test_one_engine_is_refreshed_or_lost(engines: list[Any], sender: Any) -> None:
+    assert refresh_engine(stream_of(sender, "v3", 0.7), engines[1], "v3", TIMEOUT_S)
+    assert ray.get(engines[1].state.remote()) == ("v3", NAMES)
+    assert not refresh_engine(stream_of(sender, "v3", 0.7), start(ScriptedEngine, "dies"), "v3", TIMEOUT_S)
+
+
+def test_a_push_passes_the_points_where_it_may_be_cut(
+    engines: list[Any], sender: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    passed: list[str] = []
+    monkeypatch.setattr("actors.push.reached", passed.append)
+    push_weights(stream_of(sender, "v1", 0.0), engines, "v1", None, TIMEOUT_S)
+    assert passed == ["push/begun", "push/loading", "push/finished"]
 
 
 @pytest.mark.parametrize(
@@ -208,10 +269,18 @@ def test_an_engine_that_the_probe_contradicts_is_quarantined(engines: list[Any],
     assert [state[0] for state in ray.get([engine.state.remote() for engine in engines])] == ["v1", None]
 
 
+def test_an_engine_that_dies_in_the_probe_is_left_behind(engines: list[Any]) -> None:
+    dying = start(ScriptedEngine, "dies")
+    reports, failed = probe([dying, engines[0]], [[1, 2, 3]], RIGHT, None, 1e-3, TIMEOUT_S)
+    assert ([report.gap for report in reports], failed) == ([0.0], [dying])
+    with pytest.raises(ProcessDied, match=r"^probing the engines: no engine is left"):
+        probe([dying], [[1, 2, 3]], RIGHT, None, 1e-3, TIMEOUT_S)
+
+
 def test_a_real_engine_takes_a_push_through_the_object_store(sender: Any, tiny_model_path: str, tmp_path: Path) -> None:
     spec = EngineSpec(tiny_model_path, "float32", 128, 64, 0.125, 0.2, True, True)
     engine = start(RolloutActor, spec, str(tmp_path), 1, "v0")
     push_weights(stream_of(sender, tiny_model_path, method="stream_model"), [engine], "v1", None, 300.0)
-    (report,) = probe([engine], TEXTS, ray.get(sender.read.remote()), None, 1e-3, TIMEOUT_S)
+    (report,), _ = probe([engine], TEXTS, ray.get(sender.read.remote()), None, 1e-3, TIMEOUT_S)
     assert report.gap < 1e-4
     assert ray.get(engine.version.remote()) == "v1"

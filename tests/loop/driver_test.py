@@ -2,123 +2,23 @@
 
 from __future__ import annotations
 
-import io
 import json
-from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 import pytest
 
-from loop.book import Book
-from loop.composition import compose
-from loop.describe import blank_summary
-from loop.driver import is_due, run
+from loop.cadence import is_due
 from loop.errors import Stopped
-from loop.fleets import Pushed
-from loop.learning import LearnReport
 from loop.ledger import Ledger
-from loop.prompts.pool import PoolCounts, PromptPool
-from loop.records import Example, Judgement, PolicyVersion, Prompt, Response, ShardRef
-from loop.sampling import GenerateRequest
-from loop.shards import read_shard, write_shard
 from loop.summary import RunSummary, read_summary
-from loop.task import Task
-from loop.tracker import NullTracker
-from loop.view import open_view
-from tests.loop.factories import judgement, response
-
-
-def prompts(name: str, n: int) -> list[Prompt]:
-    return [Prompt(f"{name}{i}", '[{"content":"q","role":"user"}]', [1, 2], "a", name) for i in range(n)]
-
-
-class StubFleets:
-    """Does nothing, but writes what the driver expects, and remembers the order of calls."""
-
-    def __init__(self, store: Path, examples: int = 1, failed: int = 0, steps: int = 3) -> None:
-        self.store = store
-        self.examples = examples
-        self.failed = failed
-        self.steps = steps
-        self.calls: list[str] = []
-        self.asked: list[GenerateRequest] = []
-
-    def meet(self) -> float:
-        self.calls.append("meet")
-        return 1e-7
-
-    def generate(self, requests: Sequence[GenerateRequest]) -> Iterator[ShardRef]:
-        for request in requests:
-            self.calls.append(f"generate:{request.purpose}")
-            self.asked.append(request)
-            rows = [response(k, prompt_id=p, id=f"{p}-{k}") for p in request.prompt_ids for k in range(request.k)]
-            stats = {
-                "prompts": len(request.prompt_ids),
-                "tokens": 2.0 * len(rows),
-                "truncated": 0,
-                "logprob": -1.0 * len(rows),
-            }
-            yield write_shard(self.store, request.table, request.round, request.shard, rows, Response, stats)
-
-    def judge(self, responses: Iterable[ShardRef], evaluation: bool = False) -> Iterator[ShardRef]:
-        for ref in responses:
-            self.calls.append("score" if evaluation else "judge")
-            rows = [judgement([r.response_id], float(r.k == 0)) for r in read_shard(ref, Response)]
-            stats = {
-                "failed": 0 if evaluation else self.failed,
-                "undecided": 0,
-                "value": sum(r.value or 0 for r in rows),
-            }
-            table = "evaluation_judgements" if evaluation else "judgements"
-            yield write_shard(self.store, table, ref.round, ref.shard, rows, Judgement, stats)
-
-    def pair(self, responses: Sequence[ShardRef], judgements: Sequence[ShardRef]) -> Iterator[ShardRef]:
-        for ref in responses:
-            self.calls.append("pair")
-            ids = [r.response_id for r in read_shard(ref, Response)]
-            rows = [Example(f"e{i}", ref.round, "train0", ids[0], ids[1], 1.0, 1.0, 1.0) for i in range(self.examples)]
-            stats = {"groups": 2, "ties": 2 - self.examples, "unusable": 0}
-            yield write_shard(self.store, "examples", ref.round, ref.shard, rows, Example, stats)
-
-    def anchor(self, round: int, examples: Sequence[ShardRef], responses: Sequence[ShardRef]) -> Iterator[ShardRef]:
-        self.calls.append("anchor")
-        return iter(())
-
-    def initial_log_probs(self, round: int, responses: Sequence[ShardRef]) -> Iterator[ShardRef]:
-        self.calls.append("kl")
-        return iter(())
-
-    def learn(
-        self, round: int, examples: Sequence[ShardRef], responses: Sequence[ShardRef], anchors: Sequence[ShardRef]
-    ) -> LearnReport:
-        self.calls.append("learn")
-        return LearnReport(steps=self.steps, loss=0.5, terms={"margin": 1.0, "accuracy": 0.75})
-
-    def push(self, version: PolicyVersion) -> Pushed:
-        self.calls.append(f"push:{version}")
-        return Pushed("{}", "digest", 1e-6)
-
-    def export(self, version: PolicyVersion, folder: Path) -> None:
-        self.calls.append("export")
+from tests.loop import stub_fleets
+from tests.loop.stub_fleets import StubFleets
 
 
 def drive(folder: Path, *overrides: str, **stub: int) -> tuple[RunSummary, StubFleets, str]:
-    config = compose(["experiment=demo", "rounds=2", "prompts.per_round=2", "algorithm.k=2", *overrides])
-    pool = PromptPool(
-        {"train": prompts("train", 4)},
-        {"train": 1.0},
-        prompts("gate", 1),
-        prompts("test", 3),
-        PoolCounts(8, 0, 0, 0, 4, 1, 3),
-    )
-    task = Task(config, "i" * 32, folder, pool)
-    fleets = StubFleets(task.store, **stub)
-    ledger = Ledger(task.store)
-    ledger.append("prompts", 0, pool.everything)
-    screen = io.StringIO()
-    view = open_view(screen, {})
-    book = Book(folder, blank_summary(task), ledger, view, NullTracker(), lambda: 1.0, 0.0, 2)
-    return run(task, fleets, book), fleets, screen.getvalue()
+    driven = stub_fleets.drive(folder, *overrides, **stub)
+    assert driven.summary is not None
+    return driven.summary, driven.fleets, driven.screen
 
 
 def test_phases_come_in_the_order_of_a_round(tmp_path: Path) -> None:
@@ -189,5 +89,5 @@ def test_summary_and_ledger_tell_the_same(tmp_path: Path) -> None:
     assert [row["round"] for row in rows] == [0, 1, 2]
     assert [json.loads(row["summary"])["gold_score"] for row in rows] == [1.0, 1.0, 1.0]
     assert all(json.loads(row["summary"])["seconds"] == {} for row in rows), "time belongs to telemetry"
-    assert set(ledger.read("policies").column("version").to_pylist()) == {"r1-s3", "r2-s6"}
+    assert set(ledger.read("policies").column("version").to_pylist()) == {"r0-s0", "r1-s3", "r2-s6"}
     assert ledger.read("responses").num_rows == 2 * 2 * 2

@@ -1,0 +1,126 @@
+"""The learner group under supervision: when a rank dies, all ranks are started again from the last checkpoint, and what
+was learnt since is learnt again."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from typing import TypeVar
+
+from actors.learner_contract import LogProbsRequest
+from actors.learner_group import LearnerGroup
+from actors.starting import Told, start_learners
+from loop.cadence import is_due
+from loop.errors import EnginesDied, InfrastructureFailed, ProcessDied, TimedOut
+from loop.fleets import Lesson
+from loop.learning import LearnReport
+from loop.push import Reading
+from loop.records import ShardRef, seed_of
+from loop.task import Task
+
+T = TypeVar("T")
+
+
+class Learners:
+    """One learner group that survives its ranks; `told` gets deaths and restarts."""
+
+    def __init__(self, task: Task, told: Told) -> None:
+        """Start the configured number of ranks without waiting for them."""
+        self.task = task
+        self.config = task.config
+        self.told = told
+        self.group: LearnerGroup = start_learners(task, task.config.learner.ranks)
+        self._deaths = 0
+        self._unsaved: list[Lesson] = []
+
+    def wait_ready(self) -> int:
+        """Wait until every rank has loaded the policy; the bytes of its weights."""
+        timeout_s = self.config.learner.start_timeout_s
+        return self.together(lambda: self.group.wait_ready(timeout_s))
+
+    def restore(self) -> int:
+        """All ranks take up the newest whole checkpoint; the round in whose learn phase it was made, 0 for none."""
+        return self.together(self._restore)
+
+    def resize(self, ranks: int) -> None:
+        """Go on with another number of ranks, at a round's edge: from the last checkpoint, and what came after it."""
+        if ranks == self.group.ranks:
+            return
+        self.told.notice(f"The learners go on with {ranks} ranks instead of {self.group.ranks}.")
+        self.group.shutdown()
+        self.group = start_learners(self.task, ranks)
+        self.wait_ready()
+        self.together(self._take_up)
+
+    def learn(self, lesson: Lesson) -> LearnReport:
+        """Train on one round's examples, from where the ranks stand inside that round."""
+        report = self.together(lambda: self._learn(lesson))
+        self._unsaved.append(lesson)
+        if is_due(self.config.checkpoint.every, lesson.round, self.config.rounds):
+            self._unsaved.clear()
+        return report
+
+    def log_probs(
+        self, responses: Sequence[ShardRef], ids: Sequence[str] | None, request: LogProbsRequest
+    ) -> list[ShardRef]:
+        """One shard of log-probs per rank; see `LogProbsRequest`."""
+        return self.together(lambda: self.group.log_probs(responses, ids, request))
+
+    def read_probe(self, texts_T: Sequence[Sequence[int]]) -> Reading:
+        """Log-probs of fixed texts under the present weights."""
+        return self.together(lambda: self.group.read_probe(texts_T))
+
+    def export(self, folder: str, card: str) -> None:
+        """Write the present weights as a Hugging Face checkpoint."""
+        self.together(lambda: self.group.export(folder, card))
+
+    def together(self, work: Callable[[], T]) -> T:
+        """`work` on a living group; it is repeated after every restart.
+
+        Raises: InfrastructureFailed when the group died more often than `fleet.max_restarts`.
+        """
+        died: InfrastructureFailed | None = None
+        while True:
+            try:
+                if died is not None:
+                    self._revive()
+                    died = None
+                return work()
+            except EnginesDied:
+                raise
+            except (ProcessDied, TimedOut) as error:
+                died = error
+                self._deaths += 1
+                self.told.learners("died", str(error))
+                if self._deaths > self.config.fleet.max_restarts:
+                    raise InfrastructureFailed(
+                        f"the learners failed {self._deaths} times, last because {error}; the same command goes on "
+                        "from their last checkpoint"
+                    ) from error
+                self.told.notice(f"{error} The learners are started again from their last checkpoint.")
+
+    def _revive(self) -> None:
+        started = time.monotonic()
+        self.group.restart()
+        held = self._take_up()
+        self.told.learners("restarted", f"at round {held}", time.monotonic() - started)
+
+    def _take_up(self) -> int:
+        held = self._restore()
+        for lesson in self._unsaved:
+            if lesson.round >= held:
+                self._learn(lesson)
+        return held
+
+    def _restore(self) -> int:
+        restored = self.group.restore()
+        for notice in restored.notices:
+            self.told.notice(notice)
+        return restored.round
+
+    def _learn(self, lesson: Lesson) -> LearnReport:
+        seed = seed_of(self.task.identity, "learn", lesson.round)
+        # no anchor shards: the sampler's own log-probs serve
+        return self.group.learn(
+            lesson.round, self.config.rounds, lesson.examples, lesson.responses, lesson.anchors or None, seed
+        )

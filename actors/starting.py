@@ -1,0 +1,120 @@
+"""The actors that a run starts, from its configuration, and where it is told what befalls them."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from typing import Any
+
+import ray
+
+from actors import cluster
+from actors.engine_settings import EngineSpec
+from actors.fleet_events import FleetEvent
+from actors.judge import JudgeActor
+from actors.learner_contract import LearnerSettings
+from actors.learner_group import LearnerGroup
+from actors.rollout import RolloutActor
+from actors.self_judge import SelfJudge
+from actors.supervised import RESTARTABLE
+from loop.config import FleetConfig, JudgeKind
+from loop.fleet_actor import FleetLimits
+from loop.judges.judge import Judge
+from loop.judges.verifier import Verifier
+from loop.records import PolicyVersion, Telemetry
+from loop.task import Task
+
+INITIAL = PolicyVersion(0, 0)
+"""What every engine and learner holds that has just been started."""
+
+
+class Told:
+    """Passes on what befalls actors: everything to telemetry, deaths and returns to a person too."""
+
+    def __init__(self, tell: Callable[[Telemetry], None], notice: Callable[[str], None]) -> None:
+        self.tell = tell
+        self.notice = notice
+
+    def fleet(self, event: FleetEvent) -> None:
+        """An event of a fleet."""
+        self.tell(
+            Telemetry(
+                round=0,
+                phase=event.actor.rpartition("-")[0],
+                event=event.kind,
+                at=time.time(),
+                seconds=event.seconds,
+                actor=event.actor,
+                host=event.host,
+                pid=event.pid,
+                shard=event.shard,
+                attempt=event.attempt,
+                detail=event.detail,
+            )
+        )
+        if event.kind == "died":
+            self.notice(f"{event.actor} (process {event.pid}) died: {event.detail}; its work is given out again.")
+        elif event.kind == "restarted":
+            self.notice(f"{event.actor} is back as process {event.pid} after {event.seconds:.0f} s.")
+
+    def learners(self, event: str, detail: str, seconds: float | None = None) -> None:
+        """An event of the learner group."""
+        self.tell(Telemetry(0, "learn", event, time.time(), seconds, actor="learners", detail=detail))
+
+
+def limits_of(fleet: FleetConfig, start_timeout_s: float, call_timeout_s: float) -> FleetLimits:
+    """A fleet's limits from the configuration."""
+    return FleetLimits(
+        max_restarts=fleet.max_restarts,
+        straggler_s=fleet.straggler_s,
+        call_timeout_s=call_timeout_s,
+        start_timeout_s=start_timeout_s,
+    )
+
+
+def start_engines(task: Task, number: int) -> list[Any]:
+    """Some engines, each with the initial policy."""
+    config, rollout = task.config, task.config.rollout
+    spec = EngineSpec(
+        path=config.model.path,
+        dtype=config.model.dtype.value,
+        max_context=rollout.max_context,
+        max_concurrent=rollout.max_concurrent,
+        kv_cache_gb=rollout.kv_cache_gb,
+        gpu_memory=rollout.gpu_memory,
+        prefix_caching=rollout.prefix_caching,
+        eager=rollout.eager,
+        revision=config.model.revision,
+    )
+    # at the start the learner ranks load beside them
+    threads = cluster.threads(config.cluster, rollout.replicas + config.learner.ranks)
+    options = cluster.options(config.cluster, threads, config.cluster.gpus_per_rollout)
+    actor = ray.remote(RolloutActor).options(**options, **RESTARTABLE)
+    return [actor.remote(spec, task.store, threads, str(INITIAL)) for _ in range(number)]
+
+
+def start_judges(task: Task, engines: Sequence[Any], number: int) -> list[Any]:
+    """Some judges; a self-judge asks the engines."""
+    config = task.config
+    threads = cluster.threads(config.cluster, config.judge.replicas)
+    actor = ray.remote(JudgeActor).options(**cluster.options(config.cluster, threads), **RESTARTABLE)
+    verifier: Judge = Verifier(config.judge.normalise)
+    judge = SelfJudge(config, engines) if config.judge.kind is JudgeKind.self else verifier
+    arguments = (task.store, task.prompts_path, config.algorithm, judge, verifier)
+    return [actor.remote(*arguments) for _ in range(number)]
+
+
+def start_learners(task: Task, ranks: int) -> LearnerGroup:
+    """The ranks, which load the initial policy."""
+    config = task.config
+    settings = LearnerSettings(
+        model=config.model,
+        learner=replace(config.learner, ranks=ranks),
+        algorithm=config.algorithm,
+        checkpoint=config.checkpoint,
+        checkpoints=str(task.learner_checkpoints),
+        identity=task.identity,
+    )
+    threads = cluster.threads(config.cluster, ranks)
+    return LearnerGroup(settings, threads, cluster.options(config.cluster, threads, config.cluster.gpus_per_learner))

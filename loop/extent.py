@@ -1,0 +1,88 @@
+"""How far the phases of a round are, as a pure function of what is committed and what the driver says it is doing."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from loop.cadence import is_due
+from loop.config import RunConfig
+from loop.requests import is_plain
+
+Extent = Literal["complete", "under way", "not begun"]
+
+
+@dataclass(frozen=True, slots=True)
+class PlannedPhase:
+    """A phase that a round has: the table that it writes, and in how many shards, where that is known beforehand."""
+
+    phase: str
+    table: str | None = None
+    of: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class PhaseState:
+    """How far a phase is: committed rows and shards, and how many shards there will be, where that is known."""
+
+    phase: str
+    state: Extent
+    rows: int = 0
+    shards: tuple[int, ...] = ()
+    of: int | None = None
+
+
+def planned_phases(config: RunConfig, number: int, tests: int | None) -> list[PlannedPhase]:
+    """The phases of a round in their order; `tests` counts the test prompts, None while nobody knows."""
+    slices = _slices(config.prompts.per_round, config)
+    evaluated = None if tests is None else _slices(tests, config)
+    evaluation = [
+        PlannedPhase("evaluate", "evaluation_responses", evaluated),
+        PlannedPhase("score", "evaluation_judgements", evaluated),
+    ]
+    if number == 0:
+        return [*evaluation, PlannedPhase("probe")]
+    if is_plain(config.rollout):
+        evaluation.append(PlannedPhase("kl", "evaluation_anchors"))
+    return [
+        PlannedPhase("generate", "responses", slices),
+        PlannedPhase("judge", "judgements", slices),
+        PlannedPhase("pair", "examples", slices),
+        PlannedPhase("anchor", "anchors"),
+        PlannedPhase("learn"),
+        PlannedPhase("push"),
+        *(evaluation if is_due(config.evaluate.every, number, config.rounds) else []),
+        *([PlannedPhase("export")] if is_due(config.export.every, number, config.rounds) else []),
+    ]
+
+
+def _slices(prompts: int, config: RunConfig) -> int:
+    return math.ceil(prompts / config.rollout.shard_prompts)
+
+
+def extents(
+    planned: Sequence[PlannedPhase],
+    committed: Mapping[str, Mapping[int, int]],
+    under_way: Collection[str],
+    done: Collection[str],
+) -> list[PhaseState]:
+    """Each phase's state.
+
+    Args:
+        committed: by table, the rows of each committed shard of the round.
+        under_way: the phases that a living driver is at.
+        done: phases without a table of which it is known that they are complete.
+    """
+    states: list[PhaseState] = []
+    passed = False  # whether a later phase has begun, so that one of unknown size is complete
+    for one in reversed(planned):
+        shards = committed.get(one.table or "", {})
+        begun = bool(shards) or one.phase in under_way or one.phase in done
+        ended = one.phase not in under_way and (passed or begun)
+        complete = ended if one.of is None else len(shards) >= one.of
+        state: Extent = "complete" if complete else "under way" if begun else "not begun"
+        states.append(PhaseState(one.phase, state, sum(shards.values()), tuple(sorted(shards)), one.of))
+        passed = passed or begun
+    return states[::-1]

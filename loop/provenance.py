@@ -1,0 +1,198 @@
+"""One example with everything behind it: prompt, answers, judgements, policy versions."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from loop.errors import Refused
+from loop.finding import store_of
+from loop.ledger import Ledger
+from loop.query import select
+
+LISTED = 5
+"""Ids spelled out in a sentence."""
+
+INITIAL = "r0-s0"
+"""The version that a run starts from."""
+
+
+@dataclass(frozen=True, slots=True)
+class PromptTold:
+    """The prompt with all its turns (role and content)."""
+
+    prompt_id: str
+    source: str
+    turns: tuple[dict[str, str], ...]
+    tokens: int
+    answer: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class ResponseTold:
+    """An answer and how it was sampled; `policy_digest` is that of the version's tensors."""
+
+    response_id: str
+    side: str
+    purpose: str
+    k: int
+    policy: str
+    policy_digest: str | None
+    text: str
+    tokens: int
+    finish_reason: str
+    seed: int
+    sampling: dict[str, Any]
+    logprob: float
+    anchors: dict[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class JudgementTold:
+    """A judge's reply; `shown` names the responses in the order shown: `chosen`, `rejected`, or an id."""
+
+    judgement_id: str
+    judge: str
+    shown: tuple[str, ...]
+    sample: int
+    status: str
+    value: float | None
+    raw: str
+
+
+@dataclass(frozen=True, slots=True)
+class PolicyTold:
+    """A policy version behind the example. `parent` is IDENTITY@VERSION in the run that this one was forked from."""
+
+    version: str
+    round: int
+    digest: str
+    probe_gap: float
+    parent: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class ExampleInspection:
+    """One example and all that it rests on."""
+
+    run: str
+    example_id: str
+    round: int
+    strength: float
+    margin: float
+    weight: float
+    prompt: PromptTold
+    responses: tuple[ResponseTold, ...]
+    judgements: tuple[JudgementTold, ...]
+    policies: tuple[PolicyTold, ...]
+
+
+def inspect_example(folder: Path, example: str) -> ExampleInspection:
+    """An example by its id or how that begins. Raises: Refused when no example's does, or several do."""
+    ledger = Ledger(store_of(folder))
+    row = _example(ledger, folder.name, example)
+    sides = {row["chosen_id"]: "chosen", row["rejected_id"]: "rejected"}
+    anchors = select(
+        ledger, "anchors", "select * exclude logprobs_T from anchors where response_id in (?, ?)", [*sides]
+    )
+    policies = {one["version"]: one for one in select(ledger, "policies", "select * from policies order by round")}
+    responses = [
+        _response(one, sides, policies, {a["anchor"]: a["policy"] for a in anchors if a["response_id"] == one_id})
+        for one_id in sides
+        for one in [_sampled(ledger, row["round"], one_id)]
+    ]
+    behind = {INITIAL, *(one.policy for one in responses), *(one["policy"] for one in anchors)}
+    return ExampleInspection(
+        run=folder.name,
+        **{name: row[name] for name in ("example_id", "round", "strength", "margin", "weight")},
+        prompt=_prompt(ledger, row["prompt_id"]),
+        responses=tuple(responses),
+        judgements=tuple(_judgements(ledger, sides)),
+        policies=tuple(_policy(one) for version, one in policies.items() if version in behind),
+    )
+
+
+def _example(ledger: Ledger, run: str, example: str) -> dict[str, Any]:
+    """The one example whose id begins like that. Raises: Refused."""
+    found = select(
+        ledger,
+        "examples",
+        "select *, count(*) over () as others from examples where starts_with(example_id, ?) "
+        "order by example_id limit ?",
+        [example, LISTED],
+    )
+    if not found:
+        raise Refused(
+            f"no example of {run} begins with {example!r}; "
+            f"ratchet inspect {run} --sql 'select example_id, round, margin from examples limit 20' shows some"
+        )
+    if len(found) > 1:
+        others = found[0]["others"]
+        listed = ", ".join(one["example_id"] for one in found) + (", ..." if others > len(found) else "")
+        raise Refused(f"{others} examples of {run} begin with {example!r}: {listed}; write more of the id")
+    return found[0]
+
+
+def _prompt(ledger: Ledger, prompt_id: str) -> PromptTold:
+    (row,) = select(ledger, "prompts", "select * from prompts where prompt_id = ?", [prompt_id])
+    return PromptTold(
+        row["prompt_id"], row["source"], tuple(json.loads(row["messages"])), len(row["tokens_T"]), row["answer"]
+    )
+
+
+def _sampled(ledger: Ledger, round: int, response_id: str) -> dict[str, Any]:
+    """A response, looked for in the example's round first, so that rows of other rounds are seldom read."""
+    sql = "select * from responses where response_id = ?"
+    found = select(ledger, "responses", f"{sql} and round = ?", [response_id, round])
+    return (found or select(ledger, "responses", sql, [response_id]))[0]
+
+
+def _response(
+    row: Mapping[str, Any], sides: Mapping[str, str], policies: Mapping[str, Mapping[str, Any]], anchors: dict[str, str]
+) -> ResponseTold:
+    version = row["policy"]
+    return ResponseTold(
+        response_id=row["response_id"],
+        side=sides[row["response_id"]],
+        purpose=row["purpose"],
+        k=row["k"],
+        policy=version,
+        policy_digest=policies[version]["digest"] if version in policies else None,
+        text=row["text"],
+        tokens=len(row["tokens_T"]),
+        finish_reason=row["finish_reason"],
+        seed=row["seed"],
+        sampling=json.loads(row["sampling"]),
+        logprob=sum(row["logprobs_T"]),
+        anchors=anchors,
+    )
+
+
+def _judgements(ledger: Ledger, sides: Mapping[str, str]) -> list[JudgementTold]:
+    """Every judgement that showed one of the two responses, those that showed both first."""
+    rows = select(
+        ledger,
+        "judgements",
+        "select * from judgements where list_has_any(response_ids, [?, ?]) order by judgement_id",
+        [*sides],
+    )
+    told = [
+        JudgementTold(
+            judgement_id=row["judgement_id"],
+            judge=row["judge"],
+            shown=tuple(sides.get(one, one) for one in row["response_ids"]),
+            sample=row["sample"],
+            status=row["status"],
+            value=row["value"],
+            raw=row["raw"],
+        )
+        for row in rows
+    ]
+    return sorted(told, key=lambda one: (-len(set(one.shown) & {*sides.values()}), one.shown, one.sample))
+
+
+def _policy(row: Mapping[str, Any]) -> PolicyTold:
+    return PolicyTold(row["version"], row["round"], row["digest"], row["probe_gap"], row["parent"])
