@@ -75,12 +75,13 @@ class Fleet(Supervised, Generic[Item, Result]):
         job = _Job(call, iter(items))
         try:
             while True:
-                self._dispatch(job)
-                if job.results:
+                # back-pressure: nothing new before the answers are taken
+                while job.results:
                     yield job.results.popleft()
-                elif job.exhausted and not job.items:
+                self._dispatch(job)
+                if job.exhausted and not job.items and not job.results:
                     return
-                else:
+                if not job.results:
                     self._turn()
         finally:
             self._state = self._state.forgotten(job.items)
@@ -89,7 +90,10 @@ class Fleet(Supervised, Generic[Item, Result]):
 
     def _dispatch(self, job: _Job) -> None:
         """Give out what actors are free for. New items come from `job` only, lost ones from any."""
-        while (self._depends_on is None or self._depends_on.well()) and (choice := self._state.choose(job.wants_more)):
+        while not job.results and (self._depends_on is None or self._depends_on.well()):
+            choice = self._state.choose(job.has_more)
+            if choice is None:
+                return
             key = choice.item
             if key is None:
                 if job.pulled is None:
@@ -197,9 +201,9 @@ class _Job:
     exhausted: bool = False
 
     @property
-    def wants_more(self) -> bool:
-        """Whether another item may be given out, and the answers before have been taken: back-pressure."""
-        return (self.pulled is not None or not self.exhausted) and not self.results
+    def has_more(self) -> bool:
+        """Whether there may be items that were not given out."""
+        return self.pulled is not None or not self.exhausted
 
     def pull(self) -> None:
         """Take the next item from the source."""

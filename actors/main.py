@@ -76,5 +76,5 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"ratchet: {error}", file=sys.stderr)
         return error.exit_code
     except KeyboardInterrupt:
-        print("ratchet: interrupted", file=sys.stderr)
+        print("ratchet: interrupted; the same command goes on where it was", file=sys.stderr)
         return INTERRUPTED

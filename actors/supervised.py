@@ -73,8 +73,9 @@ class Supervised:
         self._state = self._state.added(number, self._clock())
 
     def remove(self, handle: Any) -> None:
-        """Give an actor nothing new, and end it when what it holds is done."""
-        self._state = self._state.removal(next(n for n, h in self._handles.items() if h == handle))
+        """Give an actor nothing new, and end it when what it holds is done. Nothing happens to one that was lost."""
+        for number in [n for n, h in self._handles.items() if h == handle]:
+            self._state = self._state.removal(number)
         self._act(push=False)
 
     def pushed(self, version: str, failed: Sequence[Any] = ()) -> None:

@@ -3,10 +3,10 @@
 `ratchet bench chaos` places its kills with it. The environment variable `RATCHET_CRASH` holds the path of a plan, one
 JSON object per line: `{"id": "a", "point": "checkpoint/parts", "hit": 2, "kind": "kill"}`. Every process counts its own
 hits of each point from 1. The first process to reach a point for the `hit`-th time, over all processes and restarts,
-leaves a mark `PLAN.ID.done` (pid, point, time) and kills itself (`kill`), meets ENOSPC (`fail`), or waits until there
-is a file `PLAN.ID.go` (`hold`), so that another process can be killed meanwhile. With `"times": n` it happens `n` times,
-at that hit and at the next ones, and leaves `PLAN.ID.1.done` to `PLAN.ID.n.done`; `PLAN.ID.1.go` lets the first go on.
-Without the variable a point costs one look into the environment.
+leaves a mark `PLAN.ID.done` (pid, point, time) and kills itself (`kill`), meets ENOSPC (`fail`), or waits for a file
+`PLAN.ID.go` (`hold`), so that another process can be killed meanwhile. With `"times": n` it happens `n` times, at that
+hit and at the next ones, and leaves `PLAN.ID.1.done` to `PLAN.ID.n.done`; `PLAN.ID.1.go` lets the first go on. Without
+the variable a point costs one look into the environment.
 """
 
 from __future__ import annotations

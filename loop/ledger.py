@@ -23,6 +23,7 @@ import pyarrow.dataset as ds
 from deltalake import DeltaTable
 
 from loop import compaction
+from loop.crash import reached
 from loop.errors import Damaged
 from loop.ledger_tables import (
     SCHEMA_VERSION,
@@ -95,7 +96,9 @@ class Ledger:
                 new = {key: ref for key, ref in shards.items() if table.transaction_version(key) is None}
             if new:
                 added = [adding(self._file_of(ref)) for ref in new.values()]
+                reached("commit/before")
                 change(self._store, table, self._driver, added, list(new))
+                reached("commit/after")
                 self._unmerged[name, epoch] += len(new)
 
     def append(self, table: str, round: int, rows: Sequence[Any], shard: int = 0) -> ShardRef:

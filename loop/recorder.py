@@ -7,6 +7,7 @@ import time
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from itertools import chain, islice
 from pathlib import Path
 from typing import Protocol, TypeVar
 
@@ -18,7 +19,7 @@ from loop.learning import LearnReport
 from loop.ledger import TABLES, Ledger
 from loop.records import Policy, PolicyVersion, ShardRef
 from loop.shards import verify, write_shard
-from loop.view import View
+from loop.view import Phase, View
 
 T = TypeVar("T")
 
@@ -90,11 +91,13 @@ class Recorder:
         """The shards of a table, one per item: those committed already first, then what `work` makes of the other
         items, each on its way to the ledger before the next phase sees it. `total` counts rows, 0: unknown."""
         done, damaged = self._committed(table)
-        todo = (item for item in items if item.shard not in done)
-        with self._phase(phase, total, UNITS[table]) as advance:
+        items = iter(items)
+        first = list(islice(items, 1))  # where items come from another phase, that one begins before this one
+        todo = (item for item in chain(first, items) if item.shard not in done)
+        with self._phase(phase, total, UNITS[table]) as progress:
             for ref in done.values():
                 self._count(ref)
-                advance(ref.rows)
+                progress.resume(ref.rows)
                 yield ref
             for ref in work(todo):
                 _require_same(ref, damaged)
@@ -102,7 +105,7 @@ class Recorder:
                 reached(f"shard/{phase}")
                 self.on_shard()
                 self._count(ref)
-                advance(ref.rows)
+                progress.advance(ref.rows)
                 yield ref
 
     def drain(
@@ -122,17 +125,16 @@ class Recorder:
         """A phase whose shards are committed all at once, because their number depends on how many workers there
         are."""
         done, damaged = self._committed(table)
-        with self._phase(phase, total, UNITS[table]) as advance:
-            if damaged or not done:
-                refs = list(work())
+        with self._phase(phase, total, UNITS[table]) as progress:
+            made = damaged or not done
+            refs = list(work() if made else done.values())
+            if made:
                 for ref in refs:
                     _require_same(ref, damaged)
                 self.buffer.add_together(refs)
-            else:
-                refs = list(done.values())
             for ref in refs:
                 self._count(ref)
-                advance(ref.rows)
+                (progress.advance if made else progress.resume)(ref.rows)
         return sorted(refs, key=lambda ref: ref.shard)
 
     def do(self, phase: str, work: Callable[[], T]) -> T:
@@ -181,7 +183,7 @@ class Recorder:
         self.buffer.add(write_shard(self.ledger.root, "policies", self.number, 0, [row], TABLES["policies"]))
 
     @contextmanager
-    def _phase(self, phase: str, total: int, unit: str) -> Iterator[Callable[[int], None]]:
+    def _phase(self, phase: str, total: int, unit: str) -> Iterator[Phase]:
         """A phase under way: shown, timed and told to whoever wants to know."""
         started = time.monotonic()
         self._phases.append(phase)
@@ -189,7 +191,7 @@ class Recorder:
         reached(f"phase/{phase}")
         try:
             with self.view.phase(self.number, phase, total, unit) as progress:
-                yield progress.advance
+                yield progress
         finally:
             self.seconds[phase] = time.monotonic() - started
             self._phases.remove(phase)

@@ -20,6 +20,7 @@ from urllib.parse import unquote, urlsplit
 import pyarrow as pa
 from deltalake._internal import DeltaFileSystemHandler
 
+from loop.crash import reached
 from loop.errors import StoreFailed
 
 _ADVICE = {
@@ -114,6 +115,7 @@ class LocalStore:
         temporary = path.with_name(f"{path.name}.{secrets.token_hex(4)}.tmp")
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
+            reached("store/write")
             _write_and_flush(temporary, data)
             os.replace(temporary, path)
             _flush_folder(path.parent)

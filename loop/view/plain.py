@@ -35,6 +35,10 @@ class PlainPhase:
             self._reported = now
             self._write(self._meter.under_way(now))
 
+    def resume(self, n: int) -> None:
+        """Count what was there; the last line tells."""
+        self._meter.resume(n)
+
 
 class PlainView:
     """A `View` that only ever appends lines."""

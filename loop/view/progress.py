@@ -10,7 +10,8 @@ from loop.view.text import duration, rate, statistic, visible
 
 @dataclass(slots=True)
 class Meter:
-    """Counts the units of one phase, begun at `started` seconds of the view's clock; no `unit`: one single call."""
+    """Counts the units of one phase, begun at `started` seconds of the view's clock; no `unit`: one single call.
+    `before` of those done were there already when the run went on."""
 
     round: int
     name: str
@@ -18,12 +19,18 @@ class Meter:
     unit: str
     started: float
     done: int = 0
+    before: int = 0
     stats: dict[str, float | str] = field(default_factory=dict)
 
     def advance(self, n: int, stats: Mapping[str, float | str]) -> None:
         """Count n more units and keep the newest value of each statistic."""
         self.done += n
         self.stats.update(stats)
+
+    def resume(self, n: int) -> None:
+        """Count n units that were done before."""
+        self.done += n
+        self.before += n
 
     def label(self) -> str:
         """Round and phase."""
@@ -37,9 +44,10 @@ class Meter:
         return f"{self.done:,}{of} {visible(self.unit)}"
 
     def rate(self, now: float) -> str:
-        """Mean units per second since the start; empty before the first unit."""
+        """Mean units per second since the start; empty before the first unit that was made now."""
         elapsed = now - self.started
-        return rate(self.done / elapsed) if self.done and elapsed > 0 else ""
+        made = self.done - self.before
+        return rate(made / elapsed) if made and elapsed > 0 else ""
 
     def stats_text(self) -> str:
         """The newest statistics, in the order in which they first came."""
@@ -57,9 +65,12 @@ class Meter:
 
     def ended(self, now: float) -> str:
         """The sentence at the end."""
+        if self.before and self.before == self.done:
+            return f"{self.label()}  {self.done:,} {visible(self.unit)}, there already"
         rate = f" ({self.rate(now)})" if self.rate(now) else ""
         amount = f"{self.done:,} {visible(self.unit)}" if self.done else "done"
-        parts = [self.label(), f"{amount} in {duration(now - self.started)}{rate}", self.stats_text()]
+        there = f", {self.before:,} of them there already" if self.before else ""
+        parts = [self.label(), f"{amount} in {duration(now - self.started)}{rate}{there}", self.stats_text()]
         return "  ".join(part for part in parts if part)
 
     def broken_off(self, now: float) -> str:

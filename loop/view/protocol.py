@@ -16,6 +16,9 @@ class Phase(Protocol):
     def advance(self, n: int, **stats: float | str) -> None:
         """Count n more units; `stats` are the newest values of what is worth watching, such as a loss."""
 
+    def resume(self, n: int) -> None:
+        """Count n units that an earlier process had done."""
+
 
 class View(Protocol):
     """What the driver tells a person. Called from one thread. Text of models and files may be passed as it is."""

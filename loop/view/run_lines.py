@@ -49,7 +49,7 @@ def _headline(run: RunInspection, now: float) -> Line:
     told: dict[str, tuple[str, Tone]] = {
         "not begun": ("not begun", "dim"),
         "starting": (f"a driver is starting (process {run.locked_by})", ""),
-        "finished": (f"finished: {run.rounds_planned} rounds", "good"),
+        "finished": (f"finished: {counted(run.rounds_planned, 'round')}", "good"),
         "died": (f"died in {at}{phases}{RESUME.format(run.run)}", "attention"),
         "interrupted": (f"interrupted in {at}{RESUME.format(run.run)}", "attention"),
         "failed": (f"failed in {at}{RESUME.format(run.run)}", "attention"),
@@ -138,10 +138,15 @@ def _shards(phase: PhaseState) -> str:
     if not phase.shards:
         return f"none of {phase.of} shards" if phase.of is not None else ""
     if phase.state == "complete":
-        text = f"{len(phase.shards)} shard{'' if len(phase.shards) == 1 else 's'}"
+        text = counted(len(phase.shards), "shard")
     else:
         text = f"{len(phase.shards)} of {phase.of if phase.of is not None else '?'} shards: {ranges(phase.shards)}"
-    return f"{text}, {phase.rows:,} rows"
+    return f"{text}, {counted(phase.rows, 'row')}"
+
+
+def counted(n: int, what: str) -> str:
+    """A number of things, as 1 row or 1,024 rows."""
+    return f"{n:,} {what}{'' if n == 1 else 's'}"
 
 
 def ranges(numbers: Sequence[int]) -> str:
@@ -172,8 +177,9 @@ def _events(run: RunInspection, width: int) -> list[Line]:
 def _files(run: RunInspection) -> list[tuple[str, str]]:
     rows = []
     if run.exports:
+        word = "round" if len(run.exports) == 1 else "rounds"
         rounds = ranges([one.round for one in run.exports])
-        rows.append(("exported", f"rounds {rounds}, {size(sum(one.bytes for one in run.exports))}"))
+        rows.append(("exported", f"{word} {rounds}, {size(sum(one.bytes for one in run.exports))}"))
     for one in run.checkpoints:
         where = f"after step {one.position} of {one.steps}, {size(one.bytes)}"
         rows.append(("learners", f"round {one.round} {where}"))

@@ -51,6 +51,11 @@ class TerminalPhase:
         self._meter.advance(n, stats)
         self._progress.advance(self._task, n)
 
+    def resume(self, n: int) -> None:
+        """Count what was there; the bar jumps."""
+        self._meter.resume(n)
+        self._progress.advance(self._task, n)
+
 
 class TerminalView:
     """A `View` for a terminal: finished rounds are rows that scroll up, the phases of the running one are bars below.

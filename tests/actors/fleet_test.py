@@ -189,6 +189,8 @@ def test_actors_come_and_go_while_the_fleet_works(
             given = len(lines())
     assert sorted(shard for shard, _ in results) == list(range(150))
     assert fleet.handles == [second]
+    fleet.remove(first)
+    assert fleet.handles == [second]
     assert pid_of(second) in {pid for pid, _, _ in lines()}
     # what it held was finished, and nothing was added
     assert [pid for pid, _, _ in lines()[given + 2 :]].count(first_pid) == 0

@@ -40,13 +40,12 @@ Weights = dict[str, torch.Tensor]
 VOCABULARY = 2048
 
 
-def save_small_model(path: str, dropout: float = 0.0) -> str:
+def save_small_model(path: str) -> str:
     """A Qwen2 whose matrices are large enough for ZeRO-3 to partition them (100,000 elements)."""
     torch.manual_seed(0)
     sizes = {"vocab_size": VOCABULARY, "hidden_size": 64, "intermediate_size": 1600, "num_hidden_layers": 2}
     heads = {"num_attention_heads": 4, "num_key_value_heads": 2, "tie_word_embeddings": True}
-    config = Qwen2Config(**sizes, **heads, initializer_range=0.1, attention_dropout=dropout)
-    Qwen2ForCausalLM(config).save_pretrained(path)
+    Qwen2ForCausalLM(Qwen2Config(**sizes, **heads, initializer_range=0.1)).save_pretrained(path)
     alphabet = sorted(pre_tokenizers.ByteLevel.alphabet())
     core = Tokenizer(models.BPE(vocab={token: at for at, token in enumerate(["<end>", *alphabet])}, merges=[]))
     core.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)

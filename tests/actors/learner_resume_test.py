@@ -64,12 +64,6 @@ def model_path(tmp_path_factory: pytest.TempPathFactory) -> str:
 
 
 @pytest.fixture(scope="module")
-def dropout_path(tmp_path_factory: pytest.TempPathFactory) -> str:
-    """The same policy with dropout: a step depends on the random-number generator."""
-    return save_small_model(str(tmp_path_factory.mktemp("model")), dropout=0.2)
-
-
-@pytest.fixture(scope="module")
 def data(tmp_path_factory: pytest.TempPathFactory) -> Data:
     return write_data(str(tmp_path_factory.mktemp("store")))
 
@@ -101,10 +95,13 @@ def wanted(path: str, folder: Path, every: int = 1, steps: int = 0, keep: int = 
     )
 
 
-def started(host: LearnerActor, wanted: LearnerSettings) -> LearnerActor:
-    """A new learner inside a running rank."""
+def started(host: LearnerActor, wanted: LearnerSettings, dropout: float = 0.0) -> LearnerActor:
+    """A new learner inside a running rank; with `dropout` its steps depend on the random-number generator."""
     learner = LearnerActor(host.rank, host.world, wanted)
     learner.start(("", 0))
+    for module in learner.engine.module.modules():
+        if hasattr(module, "attention_dropout"):
+            module.attention_dropout = dropout
     return learner
 
 
@@ -145,11 +142,13 @@ def assert_same(resumed: list[State], undisturbed: list[State]) -> None:
         assert (mine.bad_in_a_row, mine.draws) == (theirs.bad_in_a_row, theirs.draws)
 
 
-def undisturbed(group: LearnerGroup, data: Data, settings: LearnerSettings, rounds: int = 2) -> list[State]:
+def undisturbed(
+    group: LearnerGroup, data: Data, settings: LearnerSettings, rounds: int = 2, dropout: float = 0.0
+) -> list[State]:
     """Some rounds in one go."""
 
     def work(host: LearnerActor) -> State:
-        learner = started(host, settings)
+        learner = started(host, settings, dropout)
         return state(learner, [learn(learner, data, round) for round in range(1, rounds + 1)])
 
     return inside(group, work)
@@ -160,24 +159,24 @@ KINDS = [(0, DType.float32), (2, DType.float32), (3, DType.float32), (3, DType.b
 
 @pytest.mark.parametrize(("stage", "dtype"), KINDS)
 def test_a_phase_left_inside_and_taken_up_ends_as_if_undisturbed(
-    two: LearnerGroup, data: Data, dropout_path: str, tmp_path: Path, stage: int, dtype: DType
+    two: LearnerGroup, data: Data, model_path: str, tmp_path: Path, stage: int, dtype: DType
 ) -> None:
     """A round is left in the middle by one learner and finished by another, which then has the next round before it."""
     kind = {"zero_stage": stage, "dtype": dtype, "ranks": 2}
-    interrupted = wanted(dropout_path, tmp_path / "interrupted", **kind)
+    interrupted = wanted(model_path, tmp_path / "interrupted", **kind)
 
     def leave(host: LearnerActor) -> list[LearnReport]:
-        learner = started(host, interrupted)
+        learner = started(host, interrupted, dropout=0.2)
         first = learn(learner, data, 1)
         if host.rank == 1:  # the ranks agree, although only one was told
             learner.pause(2)
         return [first, learn(learner, data, 2)]
 
     def go_on(host: LearnerActor) -> tuple[list[Restored], State]:
-        learner = started(host, interrupted)
+        learner = started(host, interrupted, dropout=0.2)
         inside_round = learner.restore()
         second = learn(learner, data, 2)
-        again = started(host, interrupted)
+        again = started(host, interrupted, dropout=0.2)
         at_its_end = again.restore()
         assert learn(again, data, 2) == second
         return [inside_round, at_its_end], state(again, [second, learn(again, data, 3)])
@@ -187,7 +186,7 @@ def test_a_phase_left_inside_and_taken_up_ends_as_if_undisturbed(
     answers = inside(two, go_on)
     for restored, _ in answers:
         assert restored == [Restored(2, False, ()), Restored(2, True, ())]
-    expected = undisturbed(two, data, wanted(dropout_path, tmp_path / "undisturbed", **kind), rounds=3)
+    expected = undisturbed(two, data, wanted(model_path, tmp_path / "undisturbed", **kind), 3, dropout=0.2)
     assert expected[0].reports[2].steps == STEPS
     assert_same([end for _, end in answers], [dataclasses.replace(s, reports=s.reports[1:]) for s in expected])
 
@@ -382,13 +381,13 @@ def test_a_group_pauses_while_it_learns(one: LearnerGroup, data: Data) -> None:
 
 
 def test_killed_and_hanging_ranks_are_survived(
-    cluster: None, two: LearnerGroup, data: Data, dropout_path: str, tmp_path: Path
+    cluster: None, two: LearnerGroup, data: Data, model_path: str, tmp_path: Path
 ) -> None:
     """One rank is killed inside a phase, while a checkpoint is written; in the next round one is stopped."""
     plan = tmp_path / "plan"
     plan.write_text(json.dumps({"id": "kill", "point": "checkpoint/parts", "hit": 3}))
     store = tmp_path / "store"
-    chosen = wanted(dropout_path, store, steps=1, ranks=2)
+    chosen = wanted(model_path, store, steps=1, ranks=2)
     options = {"num_cpus": 0, "runtime_env": {"env_vars": {crash.PLAN: str(plan)}}}
 
     def round_of(group: LearnerGroup, number: int) -> LearnReport:
@@ -412,7 +411,7 @@ def test_killed_and_hanging_ranks_are_survived(
         assert group.restore() == Restored(1, True, ())
         reports.append(round_of(group, 2))
         ends = inside(group, lambda learner: state(learner, []))
-    expected = undisturbed(two, data, wanted(dropout_path, tmp_path / "undisturbed", ranks=2))
+    expected = undisturbed(two, data, wanted(model_path, tmp_path / "undisturbed", ranks=2))
     assert_same([dataclasses.replace(end, reports=reports) for end in ends], expected)
 
 

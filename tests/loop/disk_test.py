@@ -100,7 +100,8 @@ def test_the_estimate_of_rows_is_not_far_from_what_rows_take(config: RunConfig, 
     taken = sum(Path(shard.path).stat().st_size for shard in shards)
     estimated = need(config, GB, prompts=0, prompt_tokens=3.0, tests=0).rows
     assert 2 * taken < estimated, "twice, once merged; and log-probs that are not all the same take more"
-    assert estimated < 2 * 64 * 8 * 256 * 20, "and it stays near the measured 16 bytes per token"
+    tokens = 64 * 8 * 256
+    assert 2 * 15 * tokens < estimated < 2 * 20 * tokens, "and it stays near the measured 16 bytes per token"
 
 
 def test_too_little_room_is_refused_with_the_keys_that_matter(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

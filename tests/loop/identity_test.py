@@ -5,8 +5,6 @@ from pathlib import Path
 import pytest
 
 from loop.composition import compose
-from loop.errors import Refused
-from loop.folder import begin, claim, locked, summary_if_finished
 from loop.identity import identity_of, model_fingerprint, run_folder
 
 
@@ -67,42 +65,7 @@ def test_the_folder_says_what_ran() -> None:
     assert run_folder(config, "0123456789abcdef").name == "demo-iterative_dpo_nll-verifier-01234567"
 
 
-def test_a_folder_of_another_identity_is_refused_and_its_own_is_found(tmp_path: Path) -> None:
-    config, folder = compose(["experiment=demo"]), tmp_path / "run"
-    assert claim(folder, "a" * 32, config) == folder
-    assert not folder.exists(), "claiming writes nothing"
-    begin(folder, "a" * 32, "rounds: 3\n")
-    assert claim(folder, "a" * 32, config) == folder
-    with pytest.raises(Refused, match="another identity"):
-        claim(folder, "b" * 32, config)
-
-
-def test_a_run_that_sampled_something_is_not_started_over(tmp_path: Path) -> None:
-    begin(tmp_path, "a" * 32, "")
-    assert summary_if_finished(tmp_path) is None, "it ended before it began: it may start again"
-    (tmp_path / "ledger" / "responses").mkdir(parents=True)
-    with pytest.raises(Refused, match="did not finish"):
-        summary_if_finished(tmp_path)
-
-
-def test_a_folder_is_held_by_one_process_at_a_time(tmp_path: Path) -> None:
-    with locked(tmp_path / "run"):
-        with pytest.raises(Refused, match="being run by another process"), locked(tmp_path / "run"):
-            pass
-        assert claim(tmp_path / "run", "a" * 32, compose(["experiment=demo"])) == tmp_path / "run"
-    with locked(tmp_path / "run"):
-        pass
-
-
-def test_fresh_starts_beside(tmp_path: Path) -> None:
-    config, folder = compose(["experiment=demo", "fresh=true"]), tmp_path / "run"
-    begin(folder, "a" * 32, "")
-    begin(tmp_path / "run.2", "a" * 32, "")
-    assert claim(folder, "a" * 32, config) == tmp_path / "run.3"
-    assert claim(folder, "a" * 32, compose(["experiment=demo"])) == tmp_path / "run.2", "the newest is found again"
-
-
-def test_a_folder_that_is_no_run_is_refused(tmp_path: Path) -> None:
-    (tmp_path / "letter.txt").write_text("dear")
-    with pytest.raises(Refused, match="not the folder of a run"):
-        claim(tmp_path, "a" * 32, compose(["experiment=demo"]))
+def test_a_fork_is_another_run() -> None:
+    config = compose(["experiment=demo"])
+    assert identity_of(config, "p", "m", "a@r1-s8") != identity_of(config, "p", "m")
+    assert identity_of(config, "p", "m", "a@r1-s8") != identity_of(config, "p", "m", "a@r2-s8")

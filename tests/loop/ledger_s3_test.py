@@ -14,12 +14,18 @@ from loop.errors import Fenced
 from loop.ledger import TABLES, Ledger
 from loop.records import Judgement, ShardRef
 from loop.shards import EPOCH_ROUNDS, from_table, write_shard
+from tests.loop.conftest import keep_tables
 from tests.loop.factories import judgement
 
 
 def written(root: str | Path, shard: int = 0, table: str = "judgements", round: int = 1) -> ShardRef:
     rows = [judgement([f"id{shard}-{k}"], float(k)) for k in range(3)]
     return write_shard(root, table, round, shard, rows, Judgement)
+
+
+@pytest.fixture(autouse=True)
+def tables(monkeypatch: pytest.MonkeyPatch) -> None:
+    keep_tables(monkeypatch, "prompts", "judgements", "rounds")
 
 
 def claimed(root: str) -> Ledger:

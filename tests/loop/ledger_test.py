@@ -12,6 +12,7 @@ from loop.ledger import SCHEMA_VERSION, TABLES, Ledger
 from loop.records import Judgement, Policy, Prompt, RoundRow, ShardRef, Telemetry
 from loop.shards import EPOCH_ROUNDS, from_table, read_shard, schema_of, verify, write_shard
 from loop.store import open_store, split
+from tests.loop.conftest import keep_tables
 from tests.loop.factories import judgement
 
 ROWS = [judgement(["id0"], 1.0), judgement(["id1", "id0"], None, "failed")]
@@ -22,8 +23,9 @@ def written(root: str | Path, shard: int = 0, table: str = "judgements", round: 
 
 
 @pytest.fixture
-def ledger(root: str) -> Ledger:
+def ledger(root: str, monkeypatch: pytest.MonkeyPatch) -> Ledger:
     """A ledger that was claimed."""
+    keep_tables(monkeypatch, "prompts", "judgements", "policies", "evaluation_judgements", "rounds", "telemetry")
     ledger = Ledger(root)
     ledger.claim()
     return ledger

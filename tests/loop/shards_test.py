@@ -6,7 +6,17 @@ import pytest
 
 from loop.errors import Damaged
 from loop.records import Example, Judgement, Response, ShardRef
-from loop.shards import EPOCH_ROUNDS, epoch_of, named, parquet, read_columns, read_shard, read_shards, verify, write_shard
+from loop.shards import (
+    EPOCH_ROUNDS,
+    epoch_of,
+    named,
+    parquet,
+    read_columns,
+    read_shard,
+    read_shards,
+    verify,
+    write_shard,
+)
 from loop.store import open_store, split
 from tests.loop.factories import judgement, response
 

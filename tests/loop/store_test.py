@@ -54,7 +54,7 @@ def test_a_missing_object_is_told_from_a_failing_store(root: str) -> None:
 
 def test_a_bucket_that_is_not_there_is_a_failing_store(bucket: str) -> None:
     store = open_store("s3://another-bucket/run")
-    with pytest.raises(StoreFailed, match="another-bucket/run/a .*see that it can be reached"):
+    with pytest.raises(StoreFailed, match=r"another-bucket/run/a .*see that it can be reached"):
         store.write("a", b"1")
     with pytest.raises(StoreFailed, match="404"):
         store.list()

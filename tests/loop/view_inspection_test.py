@@ -19,7 +19,7 @@ from loop.status import Status, write_status
 from loop.view.example_lines import example_lines, quoted
 from loop.view.inspection import inspect, portable
 from loop.view.row_lines import row_lines
-from loop.view.run_lines import ranges, run_lines, size
+from loop.view.run_lines import counted, ranges, run_lines, size
 from loop.view.text import Line, plain
 from tests.loop.run_folders import begun, ran
 
@@ -149,6 +149,7 @@ def test_a_reader_that_has_seen_enough_is_no_error(run: Path) -> None:
 
 
 def test_numbers_in_words() -> None:
+    assert [counted(n, "row") for n in (0, 1, 1024)] == ["0 rows", "1 row", "1,024 rows"]
     assert ranges([0, 1, 2, 5, 7, 8]) == "0-2, 5, 7-8" and ranges([]) == ""
     assert [size(n) for n in (0, 512, 2_500_000, 141_300_000_000)] == ["0 B", "512 B", "2.5 MB", "141 GB"]
     assert portable({1: (float("inf"), b"x", None, True)}) == {"1": [None, "b'x'", None, True]}

@@ -13,6 +13,7 @@ from rich.console import Console
 from loop.summary import RoundSummary
 from loop.view import can_draw, open_view
 from loop.view.plain import PlainView
+from loop.view.progress import Meter
 from loop.view.table import FINAL, RUNNING, Column, change_of, fitting, gain_of, header, row, wall_seconds, width_of
 from loop.view.terminal import TerminalView
 from loop.view.text import plain
@@ -239,3 +240,12 @@ def test_foreign_text_is_shown_as_it_is() -> None:
         text = ANSI.sub("", file.getvalue())
         assert "[red]evil[/red]\\x1b]0;title\\x07" in text
         assert "answer: [link=http://x]\\x1b[2J" in text
+
+
+def test_what_was_there_already_is_no_speed() -> None:
+    meter = Meter(2, "generate", 10, "answers", 0.0)
+    meter.resume(4)
+    assert meter.rate(2.0) == ""
+    assert meter.ended(2.0) == "round 2  generate  4 answers, there already"
+    meter.advance(6, {})
+    assert meter.ended(2.0) == "round 2  generate  10 answers in 2.0 s (3.00/s), 4 of them there already"
