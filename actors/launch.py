@@ -100,6 +100,7 @@ def prepare(config: RunConfig) -> Task:
     """Read everything that the run stands on. Raises: Refused; nothing was written."""
     parent = resolve(config.parent, config.runs) if config.parent is not None else None
     if parent is not None:
+        config.parent = f"{parent.folder}@{parent.round}"
         config.model.path, config.model.revision = str(parent.model_path), None
     spell_out_paths(config)
     tokenizer = load_tokenizer(config.model.path, config.model.revision)
@@ -122,7 +123,7 @@ def prepare(config: RunConfig) -> Task:
     identity = identity_of(config, pool.digest, model_digest, label)
     task = Task(config, identity, choose(run_folder(config, identity), config), pool, model_digest, label)
     require_identity(task)
-    if Path(config.model.path).is_dir():
+    if Path(config.model.path).is_dir() and summary_if_finished(task.folder) is None:
         require_room(task.folder, need_of(task, weight_bytes(Path(config.model.path), config.model.dtype)))
     return task
 

@@ -42,15 +42,16 @@ def merged_name(name: str) -> tuple[int, int, str] | None:
     return (int(found[1]), int(found[2]), found[3]) if found else None
 
 
-def mergeable(file: TableFile, closed: int) -> bool:
-    """Whether all rounds of a file are closed, `closed` being the last, and its rows tell them."""
+def mergeable_later(file: TableFile, closed: int) -> bool:
+    """Whether a file could be merged but for a round that is not closed, `closed` being the last that is."""
     rounds = _rounds(file)
-    return rounds is not None and rounds[1] <= closed
+    return rounds is not None and rounds[1] > closed
 
 
 def plan(files: Sequence[TableFile], closed: int) -> list[list[TableFile]]:
     """Which files to merge with which: small ones of rounds up to `closed`, in their order; none while they are few."""
-    small = [file for file in files if file.size < SMALL_BYTES and mergeable(file, closed)]
+    known = [(file, _rounds(file)) for file in files if file.size < SMALL_BYTES]
+    small = [file for file, rounds in known if rounds is not None and rounds[1] <= closed]
     if len(small) < MIN_FILES:
         return []
     merges: list[list[TableFile]] = [[]]

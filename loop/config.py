@@ -222,8 +222,8 @@ class RolloutConfig:
     # stop strings, besides the end tokens of the model's generation configuration
     max_context: int = 2048
     # tokens of prompt and answer together; longer prompts are left out and counted
-    shard_prompts: int = elsewhere(64)
-    # prompts in one request to an engine
+    shard_prompts: int = 64
+    # prompts in one request to an engine: the slices in which a round is stored
     replicas: int = elsewhere(1)
     # engines
     max_concurrent: int = elsewhere(256)

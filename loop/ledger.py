@@ -163,7 +163,7 @@ class Ledger:
         table = open_table(self._store, name, epoch)
         assert table is not None, "it was claimed"
         files = files_of(table)
-        self._unmerged[name, epoch] = sum(1 for file in files if not compaction.mergeable(file, closed))
+        self._unmerged[name, epoch] = sum(compaction.mergeable_later(file, closed) for file in files)
         merges = compaction.plan(files, closed)
         for merge in merges:
             if (made := compaction.merge(self._store, f"{name}/{epoch}", merge)) is not None:

@@ -47,8 +47,8 @@ TABLES: dict[str, type] = {
 """In the order in which a round fills them: no row refers to a row of its round in a later table."""
 
 DRIVER = "driver"
-CONFIGURATION = {"delta.appendOnly": "true", "delta.checkpointInterval": "50"}
-"""A checkpoint each 50 commits: with 100 a commit costs up to 20 ms more, with 10 the log grows to three times the
+CHECKPOINT_COMMITS = 50
+"""Commits between checkpoints: with 100 a commit costs up to 20 ms more, with 10 the log grows to three times the
 size."""
 
 CLAIM_ATTEMPTS = 20
@@ -106,9 +106,20 @@ def make_table(store: Store, name: str, epoch: str, driver: int) -> None:
             schema_of(TABLES[name]),
             name=name,
             description=f"schema_version={SCHEMA_VERSION}",
-            configuration=CONFIGURATION,
+            configuration=configuration_of(TABLES[name]),
             commit_properties=properties(driver),
         )
+
+
+def configuration_of(row_type: type) -> dict[str, str]:
+    """What a table's properties say: rows are only added, and of their columns only `round` has its least and largest
+    value told (deltalake takes a column whose values it expects to be told, and are not, for empty)."""
+    told = "round" in schema_of(row_type).names
+    return {
+        "delta.appendOnly": "true",
+        "delta.checkpointInterval": str(CHECKPOINT_COMMITS),
+        **({"delta.dataSkippingStatsColumns": "round"} if told else {"delta.dataSkippingNumIndexedCols": "0"}),
+    }
 
 
 def driver_of(table: DeltaTable) -> int:

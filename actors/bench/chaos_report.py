@@ -48,9 +48,8 @@ class Report:
         told += [f"a death that no kill explains: {one}" for one in self.unexplained]
         for kill, seen in zip(self.disturbed.kills, self.noticed, strict=True):
             if seen.how == "unnoticed":
-                told.append(
-                    f"telemetry does not tell of {kill.actor} {kill.pid}, killed in {kill.phase} of {kill.round}"
-                )
+                when = f"{kill.phase} of round {kill.round}"
+                told.append(f"telemetry does not tell of {kill.actor} {kill.pid}, killed in {when}")
         return told
 
     @property
@@ -110,7 +109,9 @@ def report_lines(report: Report, width: int) -> list[Line]:
     """All lines, in order: outcome, table of phases and actors, every kill, figures, machine."""
     blank: Line = ()
     kills, faults = report.disturbed.kills, report.faults
-    verdict: Span = ("everything holds", "good") if not faults else (f"{len(faults)} faults", "bad")
+    verdict: Span = (
+        ("everything holds", "good") if not faults else (f"{len(faults)} fault{'s' * (len(faults) > 1)}", "bad")
+    )
     lines: list[Line] = [
         ((f"chaos  {len(kills)} kills in {report.rounds} rounds, seed {report.seed}: ", "strong"), verdict)
     ]

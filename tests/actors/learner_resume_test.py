@@ -7,30 +7,23 @@ import dataclasses
 import errno
 import json
 import os
-import signal
 import sys
-import threading
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 import ray
-import torch
 
 from actors.learner import LearnerActor
-from actors.learner_contract import LearnerSettings
 from actors.learner_group import LearnerGroup
 from loop import crash
-from loop.checkpoints import MARKER, find, names
-from loop.config import CheckpointConfig, DType, OptimizerState
-from loop.errors import ProcessDied, Refused, StoreFailed
+from loop.checkpoints import MARKER, names
+from loop.config import DType, OptimizerState
+from loop.errors import Refused, StoreFailed
 from loop.learning import LearnReport, Restored
 from tests.actors.learner_kit import (
     Data,
-    Weights,
-    gathered,
     inside,
     largest_difference,
     running,
@@ -39,23 +32,10 @@ from tests.actors.learner_kit import (
     settings,
     write_data,
 )
+from tests.actors.learner_states import STEPS, State, assert_same, learn, started, state, undisturbed, wanted
 
 pytestmark = [pytest.mark.engine, pytest.mark.filterwarnings("ignore:The given NumPy array is not writable")]
 ray.cloudpickle.register_pickle_by_value(sys.modules[__name__])
-
-ROUNDS = 3
-STEPS = 4  # of a round: eleven examples in batches of six, two epochs
-
-
-@dataclasses.dataclass(frozen=True)
-class State:
-    """All that a resumed learner must share with an undisturbed one."""
-
-    reports: list[LearnReport]
-    weights: Weights
-    moments: Weights  # this rank's
-    bad_in_a_row: int
-    draws: list[float]
 
 
 @pytest.fixture(scope="module")
@@ -81,77 +61,9 @@ def two(cluster: None, model_path: str) -> Iterator[LearnerGroup]:
 
 
 @pytest.fixture(scope="module")
-def one(cluster: None, model_path: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[LearnerGroup]:
-    """One rank whose own rounds are long."""
-    folder = tmp_path_factory.mktemp("checkpoints")
-    with running(wanted(model_path, folder, steps=2, ranks=1, epochs=400)) as group:
+def one(cluster: None, model_path: str) -> Iterator[LearnerGroup]:
+    with running(settings(model_path, ranks=1)) as group:
         yield group
-
-
-def wanted(path: str, folder: Path, every: int = 1, steps: int = 0, keep: int = 2, **changes: Any) -> LearnerSettings:
-    checkpoint = CheckpointConfig(every=every, steps=steps, keep=keep)
-    return dataclasses.replace(
-        settings(path, **{"epochs": 2, "checkpoints": str(folder), **changes}), checkpoint=checkpoint
-    )
-
-
-def started(host: LearnerActor, wanted: LearnerSettings, dropout: float = 0.0) -> LearnerActor:
-    """A new learner inside a running rank; with `dropout` its steps depend on the random-number generator."""
-    learner = LearnerActor(host.rank, host.world, wanted)
-    learner.start(("", 0))
-    for module in learner.engine.module.modules():
-        if hasattr(module, "attention_dropout"):
-            module.attention_dropout = dropout
-    return learner
-
-
-def learn(learner: LearnerActor, data: Data, round: int) -> LearnReport:
-    report = learner.learn(round, ROUNDS, data.example_refs, data.response_refs, None, 3)
-    return dataclasses.replace(report, seconds=0.0)
-
-
-def moments(learner: LearnerActor) -> Weights:
-    from actors.learner_state import MOMENTS, fragments
-
-    state = learner.engine.deepspeed.basic_optimizer.state
-    found = {}
-    for one in fragments(learner.engine, learner.rank):
-        if one.owner in state:
-            found[f"step/{one.name}"] = state[one.owner]["step"].reshape(1).clone()
-            for kind in MOMENTS:
-                flat = state[one.owner][kind].detach().view(-1)
-                found[f"{kind}/{one.name}"] = flat.narrow(0, one.offset, len(one.weights)).clone()
-    return found
-
-
-def state(learner: LearnerActor, reports: list[LearnReport]) -> State:
-    import random
-
-    import numpy as np
-
-    draws = [random.random(), float(np.random.random()), float(torch.rand(1))]
-    return State(reports, gathered(learner), moments(learner), learner.progress.bad_in_a_row, draws)
-
-
-def assert_same(resumed: list[State], undisturbed: list[State]) -> None:
-    for mine, theirs in zip(resumed, undisturbed, strict=True):
-        assert mine.reports == theirs.reports
-        assert largest_difference(mine.weights, theirs.weights) == 0
-        assert theirs.moments
-        assert largest_difference(mine.moments, theirs.moments) == 0
-        assert (mine.bad_in_a_row, mine.draws) == (theirs.bad_in_a_row, theirs.draws)
-
-
-def undisturbed(
-    group: LearnerGroup, data: Data, settings: LearnerSettings, rounds: int = 2, dropout: float = 0.0
-) -> list[State]:
-    """Some rounds in one go."""
-
-    def work(host: LearnerActor) -> State:
-        learner = started(host, settings, dropout)
-        return state(learner, [learn(learner, data, round) for round in range(1, rounds + 1)])
-
-    return inside(group, work)
 
 
 KINDS = [(0, DType.float32), (2, DType.float32), (3, DType.float32), (3, DType.bfloat16)]
@@ -172,23 +84,24 @@ def test_a_phase_left_inside_and_taken_up_ends_as_if_undisturbed(
             learner.pause(2)
         return [first, learn(learner, data, 2)]
 
-    def go_on(host: LearnerActor) -> tuple[list[Restored], State]:
+    def go_on(host: LearnerActor) -> tuple[list[Restored], State, State]:
         learner = started(host, interrupted, dropout=0.2)
-        inside_round = learner.restore()
-        second = learn(learner, data, 2)
+        restored = [learner.restore()]
+        second = state(learner, learn(learner, data, 2))
         again = started(host, interrupted, dropout=0.2)
-        at_its_end = again.restore()
-        assert learn(again, data, 2) == second
-        return [inside_round, at_its_end], state(again, [second, learn(again, data, 3)])
+        restored.append(again.restore())
+        assert learn(again, data, 2) == second.report
+        return restored, second, state(again, learn(again, data, 3))
 
     for first, paused in inside(two, leave):
         assert (first.paused, paused.paused, paused.steps) == (False, True, 1)
-    answers = inside(two, go_on)
-    for restored, _ in answers:
-        assert restored == [Restored(2, False, ()), Restored(2, True, ())]
+    restored, second, third = (list(answers) for answers in zip(*inside(two, go_on), strict=True))
+    assert restored == [[Restored(2, False, ()), Restored(2, True, ())]] * 2
     expected = undisturbed(two, data, wanted(model_path, tmp_path / "undisturbed", **kind), 3, dropout=0.2)
-    assert expected[0].reports[2].steps == STEPS
-    assert_same([end for _, end in answers], [dataclasses.replace(s, reports=s.reports[1:]) for s in expected])
+    assert third[0].report is not None
+    assert third[0].report.steps == STEPS
+    assert_same(second, expected[1])
+    assert_same(third, expected[2])
 
 
 @pytest.mark.parametrize(("stage", "dtype"), [*KINDS[:3], (2, DType.bfloat16)])
@@ -196,7 +109,7 @@ def test_ranks_may_become_more_or_fewer_inside_a_phase(
     one: LearnerGroup, two: LearnerGroup, data: Data, model_path: str, tmp_path: Path, stage: int, dtype: DType
 ) -> None:
     kind: dict[str, Any] = {"zero_stage": stage, "dtype": dtype}
-    expected = undisturbed(two, data, wanted(model_path, tmp_path / "undisturbed", ranks=2, **kind), rounds=2)[0]
+    expected = undisturbed(two, data, wanted(model_path, tmp_path / "undisturbed", ranks=2, **kind))[1][0]
     for before, after in ((two, one), (one, two)):
         folder = tmp_path / f"from{before.ranks}"
 
@@ -209,15 +122,15 @@ def test_ranks_may_become_more_or_fewer_inside_a_phase(
         def finish(host: LearnerActor, folder: Path = folder) -> State:
             learner = started(host, wanted(model_path, folder, ranks=host.world, **kind))
             assert learner.restore() == Restored(2, False, ())
-            return state(learner, [learn(learner, data, 2)])
+            return state(learner, learn(learner, data, 2))
 
         assert all(inside(before, leave))
         finished = inside(after, finish)[0]
         # bfloat16 rounds: a sum of gradients in another order moves a weight by one unit in its last place
         tolerance = 1e-5 if dtype is DType.float32 else 5e-3
         assert largest_difference(finished.weights, expected.weights) < tolerance
-        assert finished.reports[0].loss == pytest.approx(expected.reports[1].loss, rel=tolerance)
-        assert (finished.reports[0].steps, finished.reports[0].tokens) == (STEPS, expected.reports[1].tokens)
+        assert finished.report.loss == pytest.approx(expected.report.loss, rel=tolerance)
+        assert (finished.report.steps, finished.report.tokens) == (STEPS, expected.report.tokens)
 
 
 @pytest.mark.parametrize(("stage", "dtype"), [(3, DType.float32), (0, DType.bfloat16), (2, DType.bfloat16)])
@@ -228,26 +141,26 @@ def test_a_rollback_takes_weights_and_moments_of_the_round(
 
     def reject(host: LearnerActor) -> dict[str, State]:
         learner, found = started(host, chosen), {}
-        found["initial"] = state(learner, [])
+        found["initial"] = state(learner)
         learn(learner, data, 1)
-        found["first"] = state(learner, [])
+        found["first"] = state(learner)
         learn(learner, data, 2)
         learner.rollback(1, carry_optimizer=False)
-        found["reset"] = state(learner, [])
+        found["reset"] = state(learner)
         learner.rollback(1, carry_optimizer=True)
-        found["carried"] = state(learner, [])
-        found["third"] = state(learner, [learn(learner, data, 3)])
+        found["carried"] = state(learner)
+        found["third"] = state(learner, learn(learner, data, 3))
         with pytest.raises(Refused, match="the learner checkpoint of round 1 is not kept"):
             learner.rollback(1, carry_optimizer=True)
         learner.rollback(0, carry_optimizer=True)
-        found["zero"] = state(learner, [])
+        found["zero"] = state(learner)
         assert learner.restore() == Restored(3, True, ())
         return found
 
     def without_second(host: LearnerActor) -> State:
         learner = started(host, dataclasses.replace(chosen, checkpoints=str(tmp_path / "without")))
         learn(learner, data, 1)
-        return state(learner, [learn(learner, data, 3)])
+        return state(learner, learn(learner, data, 3))
 
     found, never = inside(two, reject), inside(two, without_second)
     assert names(tmp_path / "rejecting") == ["round-000003-step-000004", "round-000002-step-000004"]
@@ -281,7 +194,7 @@ def test_a_reset_optimiser_is_reset_at_a_phases_start_only(
         learn(other, data, 2)
         again = started(host, dataclasses.replace(chosen, checkpoints=str(tmp_path / "b")))
         again.restore()
-        return seen, state(again, [learn(again, data, 2)])
+        return seen, state(again, learn(again, data, 2))
 
     ((seen, resumed),) = inside(one, work)
     assert seen == [
@@ -290,7 +203,7 @@ def test_a_reset_optimiser_is_reset_at_a_phases_start_only(
         ["round-000003-step-000004", "round-000002-step-000004"],
     ]
     expected = undisturbed(one, data, dataclasses.replace(chosen, checkpoints=str(tmp_path / "c")))
-    assert_same([resumed], [dataclasses.replace(one, reports=one.reports[1:]) for one in expected])
+    assert_same([resumed], expected[1])
 
 
 def test_a_damaged_checkpoint_is_passed_over_by_all_ranks(
@@ -354,73 +267,5 @@ def test_where_one_rank_cannot_write_all_say_so_and_the_last_checkpoint_stays(
     reason = f"round-000001-step-000003 could not be written to {tmp_path / 'store'}: {os.strerror(errno.ENOSPC)}"
     assert inside(two, fail) == [f"the learner checkpoint {reason}"] * 2
     assert [entry.name for entry in (tmp_path / "store").iterdir()] == ["round-000001-step-000002"]
-    ends = inside(two, lambda host: state(host.tested, [learn(host.tested, data, 1)]))
-    assert_same(ends, undisturbed(two, data, wanted(model_path, tmp_path / "undisturbed", ranks=2), 1))
-
-
-def test_a_group_pauses_while_it_learns(one: LearnerGroup, data: Data) -> None:
-    reports: list[LearnReport] = []
-    store = Path(one.settings.checkpoints)
-    arguments = (1, 1, data.example_refs, data.response_refs, None, 3)
-    assert one.pause(1) is None
-    learning = threading.Thread(target=lambda: reports.append(one.learn(*arguments)))
-    learning.start()
-    deadline = time.monotonic() + 60
-    while not names(store) and time.monotonic() < deadline:  # it is under way once it has written a checkpoint
-        time.sleep(0.05)
-    paused = one.pause(60)
-    learning.join()
-    assert paused is not None
-    assert paused.paused
-    assert 0 < paused.steps < 800
-    assert reports == [paused]
-    assert one.restore() == Restored(1, False, ())
-    (marker,) = find(store)
-    assert (marker.progress.position, marker.progress.steps) == (paused.steps, 800)
-    one.rollback(0, carry_optimizer=False)
-
-
-def test_killed_and_hanging_ranks_are_survived(
-    cluster: None, two: LearnerGroup, data: Data, model_path: str, tmp_path: Path
-) -> None:
-    """One rank is killed inside a phase, while a checkpoint is written; in the next round one is stopped."""
-    plan = tmp_path / "plan"
-    plan.write_text(json.dumps({"id": "kill", "point": "checkpoint/parts", "hit": 3}))
-    store = tmp_path / "store"
-    chosen = wanted(model_path, store, steps=1, ranks=2)
-    options = {"num_cpus": 0, "runtime_env": {"env_vars": {crash.PLAN: str(plan)}}}
-
-    def round_of(group: LearnerGroup, number: int) -> LearnReport:
-        report = group.learn(number, ROUNDS, data.example_refs, data.response_refs, None, 3)
-        return dataclasses.replace(report, seconds=0.0)
-
-    with running(chosen, options) as group:
-        with pytest.raises(ProcessDied, match="the learners' learn"):
-            round_of(group, 1)
-        group.restart()
-        assert group.restore() == Restored(1, False, ())
-        assert names(store) == ["round-000001-step-000002"]
-        reports = [round_of(group, 1)]
-        inside(group, shorten_patience)
-        pid = group.pids()[1]
-        os.kill(pid, signal.SIGSTOP)
-        with pytest.raises(ProcessDied, match="rank 1 hangs"):
-            round_of(group, 2)
-        group.restart()
-        assert pid not in group.pids()
-        assert group.restore() == Restored(1, True, ())
-        reports.append(round_of(group, 2))
-        ends = inside(group, lambda learner: state(learner, []))
-    expected = undisturbed(two, data, wanted(model_path, tmp_path / "undisturbed", ranks=2))
-    assert_same([dataclasses.replace(end, reports=reports) for end in ends], expected)
-
-
-def shorten_patience(learner: LearnerActor) -> None:
-    """Every group of ranks waits as long as configured; make that four seconds."""
-    from datetime import timedelta
-
-    c10d = torch.distributed.distributed_c10d
-    for group in c10d._world.pg_map:
-        options = group._get_backend(torch.device("cpu")).options
-        assert options._timeout == timedelta(seconds=learner.settings.learner.collective_timeout_s)
-        c10d._set_pg_timeout(timedelta(seconds=4), group)
+    ends = inside(two, lambda host: state(host.tested, learn(host.tested, data, 1)))
+    assert_same(ends, undisturbed(two, data, wanted(model_path, tmp_path / "undisturbed", ranks=2))[0])

@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from loop.crash import PLAN, reached, read_plan
+from loop import crash
+from loop.crash import PLAN, reached, read_plan, release_of
 
 HITS_FOUR_TIMES = "from loop.crash import reached\nfor n in range(4): reached('learn/step'); print(n, flush=True)"
 
@@ -58,6 +59,30 @@ def test_a_failure_is_a_full_disk_so_many_times(tmp_path: Path, monkeypatch: pyt
             raised.append(error.errno)
     assert raised == [None, errno.ENOSPC, errno.ENOSPC, None, None]
     assert sorted(p.name for p in tmp_path.glob("*.done")) == ["plan.jsonl.b.1.done", "plan.jsonl.b.2.done"]
+
+
+def test_a_held_process_waits_for_its_release_and_the_next_one_for_another(tmp_path: Path) -> None:
+    plan = planned(tmp_path, {"id": "h", "point": "learn/step", "hit": 2, "kind": "hold", "times": 2})
+    held = subprocess.Popen(
+        [sys.executable, "-c", HITS_FOUR_TIMES], env={**os.environ, PLAN: str(plan)}, stdout=subprocess.PIPE, text=True
+    )
+    assert held.stdout is not None and held.stdout.readline() == "0\n"
+    for number, said in ((1, "1\n"), (2, "2\n")):
+        mark = tmp_path / f"plan.jsonl.h.{number}.done"
+        while not mark.exists() or not mark.read_text():
+            assert held.poll() is None
+        assert json.loads(mark.read_text())["pid"] == held.pid
+        Path(release_of(str(mark))).touch()
+        assert held.stdout.readline() == said
+    assert held.stdout.read() == "3\n" and held.wait() == 0
+
+
+def test_a_hold_that_nobody_ends_ends_by_itself(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    plan = planned(tmp_path, {"id": "h", "point": "alone", "kind": "hold"})
+    monkeypatch.setenv(PLAN, str(plan))
+    monkeypatch.setattr(crash, "HOLD_S", 0.05)
+    reached("alone")
+    assert (tmp_path / "plan.jsonl.h.done").exists()
 
 
 def test_other_points_and_processes_without_a_plan_pass(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

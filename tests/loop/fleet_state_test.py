@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -10,7 +11,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
 from loop.errors import InfrastructureFailed, ProcessDied, Refused, StoreFailed, TimedOut
-from loop.fleet_actor import Action, FleetLimits, Health
+from loop.fleet_actor import Action, Actor, FleetLimits, Health
 from loop.fleet_state import Choice, FleetState, retry_helps
 
 LIMITS = FleetLimits(in_flight=2, max_restarts=2, straggler_s=10.0, call_timeout_s=100.0, start_timeout_s=50.0)
@@ -108,6 +109,17 @@ def test_waiting_for_its_turn_makes_no_item_late() -> None:
     assert state.tardy(15.0) == [] and state.tardy(19.0) == [0]
 
 
+def test_silence_is_not_broken_by_asking_or_giving_more() -> None:
+    state = fleet(1).given(0, 7, 0.0).given(0, 8, 60.0).probed(0, 70.0)
+    assert state.actors[0].since == 0.0 and state.silent(100.0) == [0]
+
+
+def test_a_stale_actor_finishes_what_it_holds_before_it_gets_a_version() -> None:
+    state = fleet(1, "v1").given(0, 7, 0.0).current_is("v2")
+    assert state.action(0) is Action.nothing
+    assert state.answered(0, 7, 1.0).action(0) is Action.push
+
+
 def test_a_silent_actor_counts_as_dead_sooner_when_it_starts() -> None:
     busy = fleet(1).given(0, 7, 0.0)
     assert busy.silent(99.0) == [] and busy.silent(100.0) == [0]
@@ -143,6 +155,11 @@ def test_a_removed_actor_finishes_what_it_holds() -> None:
     assert state.action(0) is Action.end and state.gone(0).ended == {}
 
 
+def test_a_removed_actor_gets_nothing_even_if_it_is_the_freest() -> None:
+    state = fleet().given(0, 7, 1.0).given(1, 8, 1.0).given(1, 9, 1.0).removal(0)
+    assert state.choose(True) is None
+
+
 def test_a_removed_actor_that_dies_is_not_restarted() -> None:
     state = fleet().given(0, 7, 1.0).removal(0).died(0, "killed")
     assert (state.action(0), state.lost) == (Action.end, (7,))
@@ -168,6 +185,7 @@ def test_forgotten_items_are_not_given_again_but_hold_their_actor() -> None:
     state = fleet(1).given(0, 7, 1.0).given(0, 8, 1.0).forgotten([7, 8])
     assert state.choose(True) is None
     assert state.died(0, "killed").lost == ()
+    assert fleet(1).given(0, 7, 1.0).died(0, "killed").forgotten([7]).lost == ()
 
 
 def test_a_fleet_is_settled_when_nobody_is_waited_for() -> None:
@@ -191,27 +209,43 @@ def test_what_the_store_or_the_input_did_is_not_retried(error: Any, helps: bool)
     assert retry_helps(error) is helps
 
 
+def has_work(actor: Actor) -> bool:
+    return bool(actor.work)
+
+
+def lives(actor: Actor) -> bool:
+    return actor.health is not Health.dead
+
+
+def is_idle(actor: Actor) -> bool:
+    return actor.answers and not actor.waited_for
+
+
+def is_asked(actor: Actor) -> bool:
+    return actor.asked
+
+
 class Simulation(RuleBasedStateMachine):
     """Actors that answer, fail, die, hang, return with any version, come and go in any order; the shell's part is
     played here. Restarts are not limited, so whatever happened, the work must end once actors answer again."""
 
-    items = 12
+    items = 30
 
     def __init__(self) -> None:
         super().__init__()
         limits = FleetLimits(
             in_flight=2, max_restarts=10**6, straggler_s=5.0, call_timeout_s=20.0, start_timeout_s=30.0
         )
-        self.state = FleetState(limits, "v0").added(0, 0.0).added(1, 0.0)
+        self.state = fleet(3, "v0", limits)
         self.now = 0.0
-        self.actors = 2
+        self.actors = 3
         self.taken = 0
         self.delivered: list[int] = []
-        self.held: dict[int, str | None] = {}
-        self.pids = {0: 0, 1: 1}
+        self.held: dict[int, str | None] = dict.fromkeys(range(3), "v0")
+        self.pids = {number: 100 + number for number in range(3)}
 
-    def among(self, numbers: list[int], at: int) -> int | None:
-        return numbers[at % len(numbers)] if numbers else None
+    def numbers(self, which: Callable[[Actor], bool]) -> list[int]:
+        return [number for number, actor in self.state.actors.items() if which(actor)]
 
     def kill(self, number: int) -> None:
         self.held[number] = None
@@ -252,47 +286,47 @@ class Simulation(RuleBasedStateMachine):
             assert item not in actor.work
             self.state = self.state.given(choice.actor, item, self.now)
 
-    @rule(at=st.integers(0, 9))
-    def answer(self, at: int) -> None:
-        if (number := self.among([n for n, a in self.state.actors.items() if a.work], at)) is not None:
-            self.finish(number)
+    @precondition(lambda self: self.numbers(has_work))
+    @rule(data=st.data())
+    def answer(self, data: st.DataObject) -> None:
+        self.finish(data.draw(st.sampled_from(self.numbers(has_work))))
 
-    @rule(at=st.integers(0, 9), doubt=st.booleans())
-    def fail(self, at: int, doubt: bool) -> None:
-        if (number := self.among([n for n, a in self.state.actors.items() if a.work], at)) is not None:
-            self.state = self.state.failed(number, self.state.actors[number].work[0], "failed", self.now)
-            if doubt:
-                self.held[number] = "v-1"
-                self.state = self.state.doubted(number)
+    @precondition(lambda self: self.numbers(has_work))
+    @rule(data=st.data(), doubt=st.booleans())
+    def fail(self, data: st.DataObject, doubt: bool) -> None:
+        number = data.draw(st.sampled_from(self.numbers(has_work)))
+        self.state = self.state.failed(number, self.state.actors[number].work[0], "failed", self.now)
+        if doubt:
+            self.held[number] = "v-1"
+            self.state = self.state.doubted(number)
 
-    @rule(at=st.integers(0, 9))
-    def die(self, at: int) -> None:
-        living = [n for n, a in self.state.actors.items() if a.health is not Health.dead]
-        if (number := self.among(living, at)) is not None:
-            self.kill(number)
+    @precondition(lambda self: self.numbers(lives))
+    @rule(data=st.data())
+    def die(self, data: st.DataObject) -> None:
+        self.kill(data.draw(st.sampled_from(self.numbers(lives))))
 
-    @rule(at=st.integers(0, 9))
-    def die_unseen(self, at: int) -> None:
-        idle = [n for n, a in self.state.actors.items() if a.answers and not a.waited_for]
-        if (number := self.among(idle, at)) is not None:
-            self.held[number] = "v0"
-            self.pids[number] += 1000
-            self.state = self.state.probed(number, self.now)
-            self.reply(number)
-            assert self.state.actors[number].deaths
+    @precondition(lambda self: self.numbers(is_idle))
+    @rule(data=st.data())
+    def die_unseen(self, data: st.DataObject) -> None:
+        number = data.draw(st.sampled_from(self.numbers(is_idle)))
+        self.held[number] = "v0"
+        self.pids[number] += 1000
+        self.state = self.state.probed(number, self.now)
+        self.reply(number)
+        assert self.state.actors[number].deaths
 
-    @rule(at=st.integers(0, 9))
-    def do_what_is_needed(self, at: int) -> None:
-        if (number := self.among(list(self.state.actors), at)) is not None:
+    @rule()
+    def do_what_is_needed(self) -> None:
+        for number in list(self.state.actors):
             self.act(number)
 
-    @rule(at=st.integers(0, 9), version=st.sampled_from(["v0", "v1", None]))
-    def ping_answered(self, at: int, version: str | None) -> None:
-        asked = [n for n, a in self.state.actors.items() if a.asked]
-        if (number := self.among(asked, at)) is not None:
-            if self.state.actors[number].health is Health.restarting:
-                self.held[number] = version
-            self.reply(number)
+    @precondition(lambda self: self.numbers(is_asked))
+    @rule(data=st.data(), version=st.sampled_from(["v0", "v1", None]))
+    def ping_answered(self, data: st.DataObject, version: str | None) -> None:
+        number = data.draw(st.sampled_from(self.numbers(is_asked)))
+        if self.state.actors[number].health is Health.restarting:
+            self.held[number] = version
+        self.reply(number)
 
     @rule(seconds=st.floats(0.1, 40.0))
     def time_passes(self, seconds: float) -> None:
@@ -310,10 +344,9 @@ class Simulation(RuleBasedStateMachine):
         self.actors += 1
 
     @precondition(lambda self: len(self.state.actors) > 1)
-    @rule(at=st.integers(0, 9))
-    def remove(self, at: int) -> None:
-        if (number := self.among(list(self.state.actors), at)) is not None:
-            self.state = self.state.removal(number)
+    @rule(data=st.data())
+    def remove(self, data: st.DataObject) -> None:
+        self.state = self.state.removal(data.draw(st.sampled_from(list(self.state.actors))))
 
     @rule(version=st.sampled_from(["v1", "v2"]), missed=st.integers(0, 3))
     def push(self, version: str, missed: int) -> None:
@@ -352,14 +385,16 @@ class Simulation(RuleBasedStateMachine):
         for _ in range(60):
             for number in list(self.state.actors):
                 self.act(number)
-            for number in [n for n, a in self.state.actors.items() if a.work]:
+            for number in self.numbers(has_work):
                 self.finish(number)
-            for number in [n for n, a in self.state.actors.items() if a.asked]:
+            for number in self.numbers(is_asked):
                 self.reply(number)
             self.dispatch()
+            if len(self.delivered) == self.items and not self.numbers(has_work):
+                break
         assert sorted(self.delivered) == list(range(self.items))
         assert not any(actor.work for actor in self.state.actors.values()) and self.state.lost == ()
 
 
-Simulation.TestCase.settings = settings(max_examples=150, stateful_step_count=40, deadline=None)
+Simulation.TestCase.settings = settings(max_examples=150, stateful_step_count=50, deadline=None)
 TestAnyInterleaving = Simulation.TestCase

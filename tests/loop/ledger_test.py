@@ -4,6 +4,7 @@ import json
 import resource
 from pathlib import Path
 
+import pyarrow.dataset as ds
 import pytest
 from deltalake import DeltaTable
 
@@ -160,6 +161,17 @@ def test_files_of_a_round_can_be_found_by_any_reader(ledger: Ledger, root: str) 
     table = DeltaTable(f"{ledger.root}/policies/000000").to_pyarrow_table(filters=[("round", "=", 7)])
     assert table["version"].to_pylist() == ["r7-s0"]
     assert ledger.read("policies", ["version"], round=5)["version"].to_pylist() == ["r3-s0", "r7-s0"]
+
+
+def test_filters_on_any_column_find_their_rows(ledger: Ledger, root: str) -> None:
+    ledger.commit([written(root, shard) for shard in range(2)])
+    ledger.append("prompts", 0, [Prompt("p", "[]", [1, 2], None, "file")])
+    decided = ds.field("status") == "decided"
+    assert ledger.dataset("judgements").count_rows(filter=decided) == 2
+    for name, column, value, rows in (("judgements", "value", 1.0, 2), ("prompts", "source", "file", 1)):
+        table = DeltaTable(f"{ledger.root}/{name}/000000")
+        assert table.to_pyarrow_table(filters=[(column, "=", value)]).num_rows == rows
+        assert ledger.dataset(name).count_rows(filter=ds.field(column) == value) == rows
 
 
 def test_rows_without_a_round_are_read_by_the_round_of_their_shard(ledger: Ledger) -> None:
