@@ -56,7 +56,7 @@ def take_up(task: Task, fleets: Fleets, book: Book) -> PolicyVersion:
     result."""
     fleets.meet()
     held = fleets.restore()
-    for number in range(held + 1, book.rounds_closed):
+    for number in range(max(held, 1), book.rounds_closed):  # `held` itself may have been left inside
         if (lesson := book.lesson(number)).examples:
             fleets.learn(lesson)
     if book.policy.step and held < book.rounds_closed:

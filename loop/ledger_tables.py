@@ -118,7 +118,7 @@ def configuration_of(row_type: type) -> dict[str, str]:
     return {
         "delta.appendOnly": "true",
         "delta.checkpointInterval": str(CHECKPOINT_COMMITS),
-        **({"delta.dataSkippingStatsColumns": "round"} if told else {"delta.dataSkippingNumIndexedCols": "0"}),
+        **({"delta.dataSkippingStatsColumns": "round"} if told else {}),
     }
 
 

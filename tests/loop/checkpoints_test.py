@@ -142,7 +142,13 @@ def test_what_is_damaged_counts_for_nothing_and_goes(tmp_path: Path) -> None:
 
 
 def test_nothing_goes_while_the_new_checkpoint_is_not_whole(tmp_path: Path) -> None:
-    save(tmp_path, 1)
+    save(tmp_path, 2, 3, complete=False)
     new = save(tmp_path, 2)
     (tmp_path / new.name / "rank-000").unlink()
     assert superseded(tmp_path, new, 1, None, None) == []
+
+
+def test_what_a_rollback_left_behind_goes(tmp_path: Path) -> None:
+    save(tmp_path, 1)
+    rejected, new = save(tmp_path, 3), save(tmp_path, 2)
+    assert superseded(tmp_path, new, 0, None, None) == [rejected.name]

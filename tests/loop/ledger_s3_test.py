@@ -83,13 +83,12 @@ def test_a_replaced_driver_that_begins_an_epoch_is_fenced(root: str, monkeypatch
 
 
 def test_a_claim_finds_an_epoch_that_is_made_meanwhile(root: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    old, ref = claimed(root), written(root, round=EPOCH_ROUNDS)
-    new, claim_table = Ledger(root), ledger_tables.claim_table
+    old, new, claim_table = claimed(root), Ledger(root), ledger_tables.claim_table
 
     def old_is_quicker(store: object, name: str, epoch: str, driver: int) -> int:
         if name == "judgements" and driver == 2:
             monkeypatch.undo()
-            old.commit([ref])
+            old.commit([written(root, round=EPOCH_ROUNDS)])
         return claim_table(store, name, epoch, driver)  # type: ignore[arg-type]
 
     monkeypatch.setattr("loop.ledger.claim_table", old_is_quicker)
