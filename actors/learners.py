@@ -13,7 +13,7 @@ from actors.starting import Told, start_learners
 from loop.cadence import is_due
 from loop.errors import EnginesDied, InfrastructureFailed, ProcessDied, TimedOut
 from loop.fleets import Lesson
-from loop.learning import LearnReport
+from loop.learning import LearnReport, Restored
 from loop.push import Reading
 from loop.records import ShardRef, seed_of
 from loop.task import Task
@@ -38,8 +38,8 @@ class Learners:
         timeout_s = self.config.learner.start_timeout_s
         return self.together(lambda: self.group.wait_ready(timeout_s))
 
-    def restore(self) -> int:
-        """All ranks take up the newest whole checkpoint; the round in whose learn phase it was made, 0 for none."""
+    def restore(self) -> Restored:
+        """All ranks take up the newest whole checkpoint."""
         return self.together(self._restore)
 
     def resize(self, ranks: int) -> None:
@@ -108,15 +108,15 @@ class Learners:
     def _take_up(self) -> int:
         held = self._restore()
         for lesson in self._unsaved:
-            if lesson.round >= held:
+            if lesson.round >= held.round + held.complete:
                 self._learn(lesson)
-        return held
+        return held.round
 
-    def _restore(self) -> int:
+    def _restore(self) -> Restored:
         restored = self.group.restore()
         for notice in restored.notices:
             self.told.notice(notice)
-        return restored.round
+        return restored
 
     def _learn(self, lesson: Lesson) -> LearnReport:
         seed = seed_of(self.task.identity, "learn", lesson.round)

@@ -22,7 +22,7 @@ from actors.starting import INITIAL, Told, limits_of, start_engines, start_judge
 from loop.config import Anchor, DType, JudgeKind, RunConfig
 from loop.errors import EnginesDied
 from loop.fleets import Judged, Lesson, Pushed
-from loop.learning import LearnReport
+from loop.learning import LearnReport, Restored
 from loop.model_card import model_card
 from loop.push import Manifest, Reading, allowed_gap, fixed_texts, refuse_oversized
 from loop.records import Example, PolicyVersion, ShardRef, Telemetry
@@ -113,7 +113,7 @@ class System:
         self._sampler_serves = dtype is DType.float32 and gap <= config.push.tolerance
         return gap
 
-    def restore(self) -> int:
+    def restore(self) -> Restored:
         """See `Fleets`."""
         return self._learners.restore()
 

@@ -56,10 +56,10 @@ def take_up(task: Task, fleets: Fleets, book: Book) -> PolicyVersion:
     result."""
     fleets.meet()
     held = fleets.restore()
-    for number in range(max(held, 1), book.rounds_closed):  # `held` itself may have been left inside
+    for number in range(max(held.round + held.complete, 1), book.rounds_closed):
         if (lesson := book.lesson(number)).examples:
             fleets.learn(lesson)
-    if book.policy.step and held < book.rounds_closed:
+    if book.policy.step and held.round < book.rounds_closed:
         fleets.push(book.policy)
     return book.policy
 

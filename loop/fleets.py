@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-from loop.learning import LearnReport
+from loop.learning import LearnReport, Restored
 from loop.records import PolicyVersion, ShardRef
 from loop.sampling import GenerateRequest
 
@@ -57,9 +57,9 @@ class Fleets(Protocol):
         the largest difference of a log-prob, in nats."""
         ...
 
-    def restore(self) -> int:
-        """Learners take up their newest whole checkpoint. Returns the round in whose learn phase it was made, 0 when
-        there is none."""
+    def restore(self) -> Restored:
+        """Learners take up their newest whole checkpoint; the round in whose learn phase it was made, 0 when there is
+        none."""
         ...
 
     def generate(self, requests: Iterable[GenerateRequest]) -> Iterator[ShardRef]:

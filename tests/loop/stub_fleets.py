@@ -13,7 +13,7 @@ from loop.composition import compose
 from loop.describe import blank_summary
 from loop.driver import run
 from loop.fleets import Judged, Lesson, Pushed
-from loop.learning import LearnReport
+from loop.learning import LearnReport, Restored
 from loop.ledger import Ledger
 from loop.prompts.pool import PoolCounts, PromptPool
 from loop.records import AnchorLogProbs, Example, Judgement, PolicyVersion, Prompt, Response, ShardRef
@@ -67,10 +67,10 @@ class StubFleets:
         self.called("meet")
         return 1e-7
 
-    def restore(self) -> int:
+    def restore(self) -> Restored:
         self.called("restore")
         self.holds = json.loads(self.checkpoint.read_text()) if self.checkpoint.exists() else 0
-        return self.holds
+        return Restored(self.holds, True, ())
 
     def generate(self, requests: Iterable[GenerateRequest]) -> Iterator[ShardRef]:
         for request in requests:
