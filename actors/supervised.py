@@ -158,7 +158,7 @@ class Supervised:
         unseen = after.deaths > before.deaths
         if unseen:
             self._drop(number)
-            self._tell("died", number, detail=after.why)
+            self._tell("died", number, detail=after.why, pid=before.pid)
         if unseen or (after.deaths and before.health is Health.restarting):
             self._tell("restarted", number, seconds=now - before.since)
 
@@ -236,8 +236,9 @@ class Supervised:
         attempt: int | None = None,
         seconds: float | None = None,
         detail: str | None = None,
+        pid: int | None = None,
     ) -> None:
-        pid, host = self._state.actors[number].pid, self._hosts.get(number)
+        pid, host = pid or self._state.actors[number].pid, self._hosts.get(number)
         self._on_event(FleetEvent(kind, f"{self.name}-{number}", pid, host, shard, attempt, seconds, detail))
 
 

@@ -89,7 +89,7 @@ def schedule(kills: int, seed: int, rounds: int) -> list[Strike]:
         turns[phase] += 1
         skip = rng.randint(0, MOST_SKIPPED) if point is not None and not point.startswith("phase/") else 0
         share = rng.uniform(0, LATEST) if point is None else 0.0
-        strikes.append(Strike(phase, actor, _round(phase, turns[phase], rounds), point, skip, share))
+        strikes.append(Strike(phase, actor, _round(phase, actor, turns[phase], rounds), point, skip, share))
     return strikes
 
 
@@ -100,12 +100,15 @@ def _drawn_point(rng: random.Random, phase: str) -> str | None:
     return rng.choice(POINTS[phase])
 
 
-def _round(phase: str, turn: int, rounds: int) -> int:
-    """The round of a phase's next kill: they take turns. Anchors are computed from the second round on."""
+def _round(phase: str, actor: str, turn: int, rounds: int) -> int:
+    """The round of a phase's next kill: they take turns. Anchors are computed from the second round on. Drivers die in
+    the earlier rounds, others in the later ones: what a round's telemetry has of deaths goes with its driver."""
     if phase not in REPEATED:
         return 0
+    middle = (rounds + 1) // 2
     first = 2 if phase == "anchor" and rounds > 1 else 1
-    return first + turn % (rounds - first + 1)
+    low, high = (first, max(first, middle)) if actor == "driver" else (max(first, middle), rounds)
+    return low + turn % (high - low + 1)
 
 
 def due(

@@ -64,18 +64,22 @@ class RunProcess:
         if pid == self.pid:
             self._child.wait()
 
-    def clear(self, patience_s: float) -> tuple[float, int]:
+    def clear(self, patience_s: float) -> tuple[float, list[str]]:
         """After the command died: wait until the processes that it left are gone, and end those that stay for longer
-        than `patience_s`. Returns the seconds until all were gone and how many had to be ended."""
-        started, ended = time.monotonic(), 0
+        than `patience_s`. Returns the seconds until the last went by itself, and the titles of those that did not."""
+        started, ended = time.monotonic(), dict[int, str]()
+        gone_s, number = 0.0, len(self.others())
         while left := self.others():
-            if time.monotonic() - started > patience_s:
-                ended = ended or len(left)
+            waited_s = time.monotonic() - started
+            if len(left) < number and not ended:
+                gone_s, number = waited_s, len(left)
+            if waited_s > patience_s:
+                ended |= {process.pid: _title(process) for process in left if process.pid not in ended}
                 for process in left:
                     with contextlib.suppress(ProcessLookupError):
                         os.kill(process.pid, signal.SIGKILL)
             time.sleep(LOOK_S)
-        return time.monotonic() - started, ended
+        return gone_s if ended else time.monotonic() - started, sorted(ended.values())
 
     def end(self) -> None:
         """End the run, whatever state it is in."""
@@ -100,6 +104,6 @@ class RunProcess:
 
 def _title(process: psutil.Process) -> str:
     try:
-        return " ".join(process.cmdline())
+        return " ".join(process.cmdline()).strip()
     except (psutil.NoSuchProcess, psutil.AccessDenied):
         return ""

@@ -10,7 +10,7 @@ from typing import Any
 from actors.bench.chaos_check import Count, Difference
 from actors.bench.chaos_deaths import Noticed
 from actors.bench.chaos_plan import ACTORS, POINTS
-from actors.bench.chaos_run import Disturbed
+from actors.bench.chaos_run import Disturbed, Start
 from loop.view.text import NOTHING, Line, Span, duration, labelled, short_number, visible, wrapped
 
 MISSED = "no such moment came"
@@ -170,7 +170,7 @@ def _kills(report: Report) -> list[Line]:
 def _figures(report: Report) -> list[tuple[str, str]]:
     kills, starts = report.disturbed.kills, report.disturbed.starts
     by_actor = ", ".join(f"{sum(kill.actor == actor for kill in kills)} {actor}" for actor in ACTORS)
-    orphans = [start.orphans_s for start in starts[:-1]]
+    gone = [start.orphans_s for start in starts[:-1]]
     rows = sum(count.rows for count in report.counts.values())
     told = [
         ("kills", f"{len(kills)}: {by_actor}"),
@@ -187,10 +187,7 @@ def _figures(report: Report) -> list[tuple[str, str]]:
             "ledgers",
             f"{rows} rows, {'byte-equal' if not report.differences else 'not equal'}, sha256 {report.digest[:16]}",
         ),
-        (
-            "orphans",
-            f"gone {_seconds(_median([*orphans]))} s after their driver (median), {_ended(starts)} had to be ended",
-        ),
+        ("orphans", f"gone {_seconds(_median([*gone]))} s after their driver (median){_stayed(starts)}"),
         ("time", ", ".join(f"{name} {duration(value)}" for name, value in report.seconds.items())),
         ("machine", ", ".join(f"{name} {value}" for name, value in report.machine.items())),
         ("folder", report.folder),
@@ -198,8 +195,10 @@ def _figures(report: Report) -> list[tuple[str, str]]:
     return told
 
 
-def _ended(starts: Sequence[Any]) -> int:
-    return sum(start.orphans_ended for start in starts)
+def _stayed(starts: Sequence[Start]) -> str:
+    """Which processes outlived a killed driver until they were ended."""
+    titles = [title.split()[0] for start in starts for title in start.orphans]
+    return "".join(f"; {titles.count(title)} {title} had to be ended" for title in sorted(set(titles)))
 
 
 def _medians(lost: dict[str, dict[str, float | None]], name: str) -> str:

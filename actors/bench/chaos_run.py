@@ -32,7 +32,7 @@ LOOK_S = 0.01
 FIND_S = 5.0
 """How long to look for a process of the kind that is to be killed; it may just be starting again."""
 
-ORPHANS_S = 30.0
+ORPHANS_S = 5.0
 """How long processes may outlive their driver before they are ended."""
 
 MOST_FAILURES = 5
@@ -60,14 +60,14 @@ class Kill:
 
 @dataclass
 class Start:
-    """One start of the command: how it ended (exit status, negative: a signal), how long the processes that it left
-    took to be gone, and how many of them had to be ended."""
+    """One start of the command: how it ended (exit status, negative: a signal), how many seconds the processes that it
+    left took to be gone, and those that had to be ended since they did not go."""
 
     at: float
     pid: int
     status: int | None = None
     orphans_s: float = 0.0
-    orphans_ended: int = 0
+    orphans: list[str] = field(default_factory=list)
 
 
 @dataclass
@@ -240,7 +240,7 @@ class Disturber:
         """The command ended: complete, killed, or by itself. Unless it is complete, it is given again."""
         start = self.record.starts[-1]
         start.status = status
-        start.orphans_s, start.orphans_ended = self._process.clear(ORPHANS_S)
+        start.orphans_s, start.orphans = self._process.clear(ORPHANS_S)
         if status == 0:
             self.record.finished = True
             return

@@ -14,7 +14,7 @@ from loop.prompts.drawing import refuse_small_pool
 from loop.prompts.encoding import TemplateRefused, encode_all
 from loop.prompts.held_out import set_aside, split
 from loop.prompts.pool import PoolCounts, PromptPool, fitting, refuse_overlap, without_duplicates
-from loop.prompts.reading import read_source, source_name
+from loop.prompts.reading import read_source, source_label, source_name
 from loop.records import Prompt
 
 if TYPE_CHECKING:
@@ -113,13 +113,13 @@ def _read(sources: Sequence[PromptSource], config: PromptsConfig, required: Sequ
 
 
 def _drafts(source: PromptSource, config: PromptsConfig, required: Sequence[str], reading: _Reading) -> Iterator[Draft]:
-    name = source_name(source)
+    label = source_label(source)
     for row in read_source(source):
         if row is None:
             reading.blank_lines += 1
             continue
         reading.rows += 1
-        draft = canonical_row(row, name, config.template, config.system)
+        draft = canonical_row(row, label, config.template, config.system)
         for column in required:
             if getattr(draft.prompt, column) is None:
                 row.refuse(f"`{column}` is missing, and this run needs it in every row")

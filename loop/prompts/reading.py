@@ -65,6 +65,11 @@ def source_name(source: PromptSource) -> str:
     return f"{source.path}:{source.split}" if _is_hub(source.path) else source.path
 
 
+def source_label(source: PromptSource) -> str:
+    """What a source is called in rows: without the folder, which says where it lay and nothing about its content."""
+    return source_name(source) if _is_hub(source.path) else Path(source.path).name
+
+
 def read_source(source: PromptSource) -> Iterator[RawRow | None]:
     """The rows of one source in order; None stands for a blank line.
 

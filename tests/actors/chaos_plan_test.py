@@ -37,7 +37,9 @@ def test_kills_of_a_phase_take_turns_over_the_rounds_in_which_it_works() -> None
     rounds = {phase: {s.round for s in planned if s.phase == phase} for phase in POINTS}
     assert rounds["start"] == rounds["probe"] == {0}
     assert rounds["anchor"] == {2, 3}, "in the first round every anchor is the policy that sampled"
-    assert rounds["learn"] == rounds["export"] == {1, 2, 3}
+    assert rounds["learn"] == rounds["push"] == {1, 2, 3}
+    drivers = {s.round for s in planned if s.actor == "driver"}
+    assert drivers == {0, 1, 2}, "in the last round nobody makes the run forget whom it saw dying"
 
 
 def at(

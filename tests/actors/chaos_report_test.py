@@ -21,7 +21,7 @@ SEEN = [Noticed("told", 10.0), Noticed("told", 30.0), Noticed("driver", 20.0)]
 def report(**changes: Any) -> Report:
     disturbed = Disturbed(
         kills=list(KILLS),
-        starts=[Start(1000.0, 100, -9, 1.5, 2), Start(1022.0, 200, 0)],
+        starts=[Start(1000.0, 100, -9, 1.5, ["ray::Agent", "ray::Agent"]), Start(1022.0, 200, 0)],
         missed=[Strike("probe", "judge", 0, "phase/probe")],
         finished=True,
     )
@@ -58,7 +58,7 @@ def test_a_report_without_faults_says_so_and_gives_every_figure() -> None:
         "50 rows, byte-equal, sha256 abababababababab",
         "driver 20.0, rollout 1.50, judge -, learner -",
         "driver 20.0, rollout 20.0, judge -, learner -",
-        "gone 1.50 s after their driver (median), 2 had to be ended",
+        "gone 1.50 s after their driver (median); 2 ray::Agent had to be ended",
     ):
         assert figure in shown, figure
 
@@ -115,4 +115,4 @@ def test_the_json_form_holds_everything_that_is_shown() -> None:
         "telemetry": "told",
         "back_s": 10.0,
     }
-    assert told["starts"][0]["orphans_ended"] == 2 and told["cells"]["push"]["rollout"] == 1
+    assert told["starts"][0]["orphans"] == ["ray::Agent", "ray::Agent"] and told["cells"]["push"]["rollout"] == 1
