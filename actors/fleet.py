@@ -90,7 +90,7 @@ class Fleet(Supervised, Generic[Item, Result]):
 
     def _dispatch(self, job: _Job) -> None:
         """Give out what actors are free for. New items come from `job` only, lost ones from any."""
-        while not job.results and (self._depends_on is None or self._depends_on.well()):
+        while self._depends_on is None or self._depends_on.well():
             choice = self._state.choose(job.has_more)
             if choice is None:
                 return

@@ -23,10 +23,10 @@ from loop.difference import held_config
 from loop.disk import need_of, require_room
 from loop.driver import run
 from loop.errors import Fenced, Refused, Stopped, StoreFailed
+from loop.finding import find_run
 from loop.folder import begin, choose, locked, require_identity, summary_if_finished
 from loop.fork import resolve
 from loop.identity import identity_of, model_fingerprint, run_folder
-from loop.finding import find_run
 from loop.judges.judge import CAPABILITIES
 from loop.judges.verdict_token import verdict_tokens
 from loop.ledger import Ledger

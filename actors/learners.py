@@ -31,6 +31,7 @@ class Learners:
         self.told = told
         self.group: LearnerGroup = start_learners(task, task.config.learner.ranks)
         self._deaths = 0
+        self._moved = False  # whether they stand anywhere but at the initial policy, which engines are met with
         self._unsaved: list[Lesson] = []
 
     def wait_ready(self) -> int:
@@ -40,7 +41,9 @@ class Learners:
 
     def restore(self) -> Restored:
         """All ranks take up the newest whole checkpoint."""
-        return self.together(self._restore)
+        restored = self.together(self._restore)
+        self._moved = True
+        return restored
 
     def resize(self, ranks: int) -> None:
         """Go on with another number of ranks, at a round's edge: from the last checkpoint, and what came after it."""
@@ -54,6 +57,7 @@ class Learners:
 
     def learn(self, lesson: Lesson) -> LearnReport:
         """Train on one round's examples, from where the ranks stand inside that round."""
+        self._moved = True
         report = self.together(lambda: self._learn(lesson))
         self._unsaved.append(lesson)
         if is_due(self.config.checkpoint.every, lesson.round, self.config.rounds):
@@ -102,8 +106,8 @@ class Learners:
     def _revive(self) -> None:
         started = time.monotonic()
         self.group.restart()
-        held = self._take_up()
-        self.told.learners("restarted", f"at round {held}", time.monotonic() - started)
+        where = f"at round {self._take_up()}" if self._moved else "at the initial policy"
+        self.told.learners("restarted", where, time.monotonic() - started)
 
     def _take_up(self) -> int:
         held = self._restore()

@@ -20,9 +20,12 @@ def banner(task: Task) -> list[tuple[str, str]]:
     loss = f"{recipe.loss.name} with beta {recipe.loss.beta:g}" + (
         f" + {recipe.loss.nll:g} NLL" if recipe.loss.nll else ""
     )
+    rounds = "1 round" if config.rounds == 1 else f"{config.rounds} rounds"
     return [
         ("run", task.folder.name),
         ("folder", str(task.folder)),
+        *([("ledger", task.store)] if config.ledger.store is not None else []),
+        *([("parent", str(config.parent))] if config.parent is not None else []),
         ("model", f"{config.model.path} in {config.model.dtype.value}"),
         ("algorithm", f"{recipe.name}: {recipe.pairing.name.value} pairs of {recipe.k} answers, {loss}"),
         ("judge", config.judge.name),
@@ -32,7 +35,7 @@ def banner(task: Task) -> list[tuple[str, str]]:
             f"{rollout.replicas} vLLM, at most {rollout.max_tokens} tokens, temperature {rollout.temperature:g}",
         ),
         ("learner", f"{learner.ranks} DeepSpeed ranks, ZeRO stage {learner.zero_stage}, learning rate {learner.lr:g}"),
-        ("", f"{config.rounds} rounds of {config.prompts.per_round} prompts, evaluated on {counts.test} test prompts."),
+        ("", f"{rounds} of {config.prompts.per_round} prompts, evaluated on {counts.test} test prompts."),
     ]
 
 

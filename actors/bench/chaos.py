@@ -16,7 +16,7 @@ from typing import Any
 from actors.bench.chaos_check import counts, differences, digest, read_tables
 from actors.bench.chaos_deaths import noticed, unexplained
 from actors.bench.chaos_plan import schedule
-from actors.bench.chaos_process import LOOK_S, RunProcess
+from actors.bench.chaos_process import RunProcess
 from actors.bench.chaos_report import Report, report_lines
 from actors.bench.chaos_run import Disturbed, Disturber
 from actors.launch import prepare
@@ -53,6 +53,9 @@ OVERRIDES = (
     "fleet.max_restarts=1000",
 )
 """A small run with several shards, optimiser steps and checkpoints in each round; its batches never depend on time."""
+
+LONGEST_S = 3600.0
+"""Within so long the undisturbed run has ended."""
 
 PATIENCE_S = 600.0
 """Without any step for so long, the disturbed run counts as hanging."""
@@ -96,8 +99,7 @@ def run_in_peace(overrides: Sequence[str], log: Path) -> None:
     """One run to its end. Raises: InfrastructureFailed when it does not get there."""
     process = RunProcess(overrides, log)
     try:
-        while (status := process.status()) is None:
-            time.sleep(LOOK_S)
+        status = process.wait(LONGEST_S)
     finally:
         process.end()
     if status:

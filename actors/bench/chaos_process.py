@@ -14,6 +14,7 @@ from pathlib import Path
 import psutil
 
 from loop.crash import PLAN
+from loop.errors import InfrastructureFailed
 
 TITLES = {"rollout": "ray::RolloutActor", "judge": "ray::JudgeActor", "learner": "ray::LearnerActor"}
 """How Ray titles the processes of each kind of actor."""
@@ -42,6 +43,13 @@ class RunProcess:
     def status(self) -> int | None:
         """The exit status of the command; None while it is running."""
         return self._child.poll()
+
+    def wait(self, timeout_s: float) -> int:
+        """The exit status, once the command has ended. Raises: InfrastructureFailed after `timeout_s`."""
+        try:
+            return self._child.wait(timeout_s)
+        except subprocess.TimeoutExpired as error:
+            raise InfrastructureFailed(f"the run has not ended within {timeout_s:.0f} s") from error
 
     def others(self) -> list[psutil.Process]:
         """All living processes of the session but the command itself."""

@@ -263,7 +263,9 @@ class Disturber:
 
     def _said(self) -> str:
         status = self._status()
-        return f"{', '.join(status.phases)} of round {status.round}" if status is not None else "its start"
+        if status is None:
+            return "its start"
+        return f"{', '.join(status.phases) or 'no phase'} of round {status.round}"
 
     def _last_line(self) -> str:
         lines = [line for line in self.log.read_text(errors="replace").splitlines() if line.strip()]

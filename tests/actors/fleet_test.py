@@ -157,6 +157,29 @@ def test_a_killed_actor_is_replaced_brought_up_to_date_and_its_work_repeated(
     assert [e.attempt for e in events if e.kind == "shard" and e.shard == 3] == [2]
 
 
+def test_an_actor_that_was_restarted_unseen_is_brought_up_to_date_when_its_call_fails(
+    start: Callable[..., Any],
+) -> None:
+    worker, refreshed, events = start(), [], []
+
+    def refresh(stale: Any) -> bool:
+        refreshed.append(stale)
+        return wait([stale.load.remote("v1")], 10.0, "refresh") == [None]
+
+    fleet: Fleet[Request, Any] = Fleet(
+        "generation", [worker], LIMITS, version="v0", refresh=refresh, on_event=events.append
+    )
+    fleet.check()
+    wait([worker.load.remote("v1")], 10.0, "push")
+    fleet.pushed("v1")
+    before = pid_of(worker)
+    os.kill(before, signal.SIGKILL)
+    after = ray.get(worker.__ray_call__.options(max_task_retries=-1).remote(lambda self: os.getpid()))
+    assert sorted(fleet.map(work, [Request(n, policy="v1") for n in range(4)])) == [(n, 0) for n in range(4)]
+    assert refreshed == [worker]
+    assert [(e.kind, e.pid) for e in events if e.kind != "shard"] == [("died", before), ("restarted", after)]
+
+
 def test_a_hung_actor_loses_its_work_to_others_and_is_restarted(start: Callable[..., Any], tmp_path: Path) -> None:
     events: list[FleetEvent] = []
     limits = FleetLimits(max_restarts=1, straggler_s=0.5, call_timeout_s=2.0, start_timeout_s=60.0)

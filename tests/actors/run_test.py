@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -14,14 +16,16 @@ from safetensors.torch import load_file
 
 from loop.composition import CONF
 from loop.ledger import Ledger
+from loop.status import read_status
 
 POLICY = CONF / "demo" / "policy"
-SHORT = ["prompts.per_round=64", "evaluate.samples=1"]
+RATCHET = Path(sys.executable).with_name("ratchet")
+SHORT = ["prompts.per_round=128", "evaluate.samples=1"]
 
 
 def ratchet(*arguments: str, folder: Path) -> subprocess.CompletedProcess[str]:
     """Run the console script beside this interpreter."""
-    command = [str(Path(sys.executable).with_name("ratchet")), *arguments]
+    command = [str(RATCHET), *arguments]
     return subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=400, check=False)
 
 
@@ -49,11 +53,56 @@ def in_vllm(checkpoint: Path, text_T: list[int]) -> list[float]:
     return logprobs
 
 
+ZERO3 = ["experiment=demo", "rounds=1", "learner.zero_stage=3", "tracker=wandb", "seed=3", *SHORT]
+
+
+def wait_for_phase(folder: Path, phase: str, process: subprocess.Popen[str]) -> None:
+    """Until the run in a folder has begun a phase."""
+    deadline = time.monotonic() + 200
+    while (status := read_status(folder)) is None or phase not in status.phases:
+        assert process.poll() is None and time.monotonic() < deadline, f"{phase} never began"
+        time.sleep(0.02)
+
+
 @pytest.fixture(scope="module")
-def zero3(tmp_path_factory: pytest.TempPathFactory) -> tuple[dict[str, Any], Path, str]:
-    """One full round: two learner ranks under ZeRO-3, two engines, verifier."""
+def interrupted(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, int, str, str]:
+    """A run that was terminated while it learnt: its place, exit status and last words, and what a second driver was
+    told meanwhile."""
     folder = tmp_path_factory.mktemp("zero3")
-    return run(folder, "experiment=demo", "rounds=1", "learner.zero_stage=3", "tracker=wandb", "seed=3", *SHORT)
+    command = [str(RATCHET), "run", *ZERO3, f"folder={folder / 'run'}"]
+    process = subprocess.Popen(command, cwd=folder, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+    wait_for_phase(folder / "run", "start", process)
+    second = ratchet("run", *ZERO3, f"folder={folder / 'run'}", folder=folder)
+    wait_for_phase(folder / "run", "learn", process)
+    process.send_signal(signal.SIGTERM)
+    _, words = process.communicate(timeout=100)
+    return folder, process.returncode, words, f"{second.returncode} {second.stderr}"
+
+
+@pytest.fixture(scope="module")
+def zero3(interrupted: tuple[Path, int, str, str]) -> tuple[dict[str, Any], Path, str]:
+    """One full round, taken up after its interruption: two learner ranks under ZeRO-3, two engines, verifier."""
+    return run(interrupted[0], *ZERO3)
+
+
+@pytest.mark.engine
+def test_a_terminated_run_says_that_it_goes_on_and_a_second_driver_is_refused(
+    interrupted: tuple[Path, int, str, str],
+) -> None:
+    _, status, words, second = interrupted
+    assert status == 130 and words.splitlines()[-1] == "ratchet: interrupted; the same command goes on where it was"
+    assert second.startswith("2 ratchet: ") and "is being run by another process" in second
+
+
+@pytest.mark.engine
+def test_what_was_sampled_before_an_interruption_is_not_sampled_again(
+    zero3: tuple[dict[str, Any], Path, str],
+) -> None:
+    _, folder, shown = zero3
+    assert "1,024 answers, there already" in shown and "Going on at round 1" in shown
+    events = Ledger(folder / "ledger").read("telemetry").to_pylist()
+    made = [e["round"] for e in events if e["event"] == "shard" and e["phase"] == "generation"]
+    assert made.count(1) == 4 + 16, "four shards for the round, sixteen to evaluate it"
 
 
 @pytest.mark.engine
@@ -66,7 +115,7 @@ def test_one_round_under_zero3_improves_the_policy(zero3: tuple[dict[str, Any], 
     assert first["policy"] == f"r1-s{first['steps']}" and first["steps"] > 0
     assert 0 < first["push_gap"] < 1e-3
     assert first["kl"] > 0
-    assert first["responses"] == 64 * 8 == first["judgements"]
+    assert first["responses"] == 128 * 8 == first["judgements"]
 
 
 @pytest.mark.engine
@@ -77,7 +126,7 @@ def test_the_ledger_leads_from_an_example_back_to_everything(zero3: tuple[dict[s
         name: ledger.read(name).to_pylist() for name in ("examples", "responses", "judgements", "prompts", "policies")
     }
     responses = {row["response_id"]: row for row in tables["responses"]}
-    assert len(responses) == len(tables["responses"]) == 512, "every (round, prompt, k) once"
+    assert len(responses) == len(tables["responses"]) == 1024, "every (round, prompt, k) once"
     judged = {row["response_ids"][0]: row for row in tables["judgements"]}
     assert judged.keys() == responses.keys()
     prompts = {row["prompt_id"]: row for row in tables["prompts"]}
@@ -124,10 +173,9 @@ def test_the_checkpoint_loads_in_plain_transformers_and_in_vllm_and_differs_from
 @pytest.mark.engine
 def test_the_same_command_finds_its_finished_run(zero3: tuple[dict[str, Any], Path, str]) -> None:
     summary, folder, _ = zero3
-    again = ["experiment=demo", "rounds=1", "learner.zero_stage=3", "tracker=wandb", "seed=3", *SHORT]
-    found, _, shown = run(folder.parent, *again)
+    found, _, shown = run(folder.parent, *ZERO3)
     assert found == summary and "is finished" in shown
-    other = ratchet("run", *again, "seed=4", f"folder={folder}", folder=folder.parent)
+    other = ratchet("run", *ZERO3, "seed=4", f"folder={folder}", folder=folder.parent)
     assert other.returncode == 2 and "another identity" in other.stderr
 
 
@@ -135,7 +183,8 @@ def test_the_same_command_finds_its_finished_run(zero3: tuple[dict[str, Any], Pa
 def test_a_tracked_run_without_a_key_is_offline_and_says_so_once(zero3: tuple[dict[str, Any], Path, str]) -> None:
     _, folder, shown = zero3
     assert len([line for line in shown.splitlines() if "offline" in line]) == 1
-    assert len(list((folder / "wandb").glob("offline-run-*/*.wandb"))) == 1
+    files = list((folder / "wandb").glob("offline-run-*/*.wandb"))
+    assert len(files) == 2 and len({file.name for file in files}) == 1, "two processes wrote the same run"
 
 
 @pytest.mark.engine

@@ -1,0 +1,107 @@
+"""A run that meets a full disk and loses every kind of process, against one that nobody disturbs."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from actors.bench.chaos import compared, run_in_peace
+from actors.bench.chaos_plan import Strike
+from actors.bench.chaos_process import RunProcess
+from actors.bench.chaos_report import Report
+from actors.bench.chaos_run import Disturbed, Disturber
+from actors.launch import prepare
+from loop.composition import compose
+from loop.ledger import Ledger
+from loop.validation import validate
+
+pytestmark = pytest.mark.engine
+
+SMALL = (
+    "experiment=demo",
+    "rounds=1",
+    "prompts.per_round=32",
+    "evaluate.gate_share=0.97",
+    "rollout.replicas=1",
+    "rollout.shard_prompts=8",
+    "rollout.prefix_caching=false",
+    "learner.batch_examples=8",
+    "checkpoint.steps=1",
+    "ledger.min_rows=64",
+    "fleet.max_restarts=20",
+)
+STRIKES = (
+    Strike("generate", "driver", 1, "commit/after"),
+    Strike("generate", "rollout", 1, "shard/generate"),
+    Strike("judge", "judge", 1, "shard/judge"),
+    Strike("learn", "learner", 1, "learn/step"),
+    Strike("learn", "learner", 1, "checkpoint/parts"),
+    Strike("push", "driver", 1, "push/begun"),
+)
+FULL = {"id": "full", "point": "store/write", "hit": 6, "kind": "fail"}
+"""The engine's second shard of answers in round 1: it writes four for the evaluation before."""
+
+
+def overrides(folder: Path) -> list[str]:
+    return [*SMALL, f"folder={folder}"]
+
+
+@pytest.fixture(scope="module")
+def work(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("chaos")
+
+
+@pytest.fixture(scope="module")
+def full_disk(work: Path) -> tuple[int | None, str]:
+    """Exit status and output of the first start, whose disk is full when a shard of answers is to be written."""
+    plan, log = work / "full.jsonl", work / "full.log"
+    plan.write_text(json.dumps(FULL) + "\n")
+    process = RunProcess(overrides(work / "rough"), log, plan)
+    try:
+        status = process.wait(300.0)
+    finally:
+        process.end()
+    return status, log.read_text()
+
+
+@pytest.fixture(scope="module")
+def disturbed(work: Path, full_disk: tuple[int | None, str]) -> Disturbed:
+    """The same command, given until it is complete, while its processes are killed."""
+    told: list[str] = []
+    return Disturber(overrides(work / "rough"), work / "rough", 1, STRIKES, {}, 0, work, 300.0, told.append).run()
+
+
+@pytest.fixture(scope="module")
+def report(work: Path, disturbed: Disturbed) -> Report:
+    run_in_peace(overrides(work / "calm"), work / "calm.log")
+    task = prepare(validate(compose(overrides(work / "rough"))))
+    return compared(task, work / "calm", work / "rough", disturbed, 0, {}, {})
+
+
+def test_a_full_disk_ends_the_run_with_one_sentence_and_status_4(full_disk: tuple[int | None, str]) -> None:
+    status, shown = full_disk
+    sentences = [line for line in shown.splitlines() if line.startswith("ratchet:")]
+    assert status == 4 and len(sentences) == 1, shown
+    assert "No space left on device" in sentences[0] and "free space there" in sentences[0]
+    assert "/responses/" in sentences[0] and "Traceback" not in shown
+
+
+def test_every_kind_of_process_was_killed_at_its_moment(disturbed: Disturbed) -> None:
+    made = sorted((kill.phase, kill.actor, kill.moment) for kill in disturbed.kills)
+    assert made == sorted((strike.phase, strike.actor, strike.point) for strike in STRIKES)
+    assert all(kill.phase in kill.before for kill in disturbed.kills)
+    assert len({kill.pid for kill in disturbed.kills}) == len(STRIKES)
+
+
+def test_the_run_finishes_with_every_row_once_and_equal_to_the_undisturbed_one(report: Report) -> None:
+    assert report.faults == []
+    assert report.counts["responses"].rows == 32 * 8 == report.counts["judgements"].rows
+    assert len(report.disturbed.starts) == 3, "the driver was killed twice"
+
+
+def test_telemetry_tells_of_the_deaths_that_the_last_driver_saw(report: Report, work: Path) -> None:
+    events = Ledger(work / "rough" / "ledger").read("telemetry", ["event"])["event"].to_pylist()
+    assert {seen.how for seen in report.noticed} <= {"driver", "told", "forgotten"}
+    assert events.count("phase") > 0
