@@ -57,7 +57,7 @@ def translated(error: RayError, what: str) -> RatchetError | None:
         cause = error.cause
         if isinstance(cause, RatchetError):
             return cause
-        if not isinstance(cause, RayError) or isinstance(cause, RayTaskError):
+        if not isinstance(cause, RayError):
             return None
         kind = ProcessDied if isinstance(cause, RayActorError) else InfrastructureFailed
         return kind(f"{what}: something that it needed was lost ({reason_of(cause)})")

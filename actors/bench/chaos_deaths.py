@@ -13,9 +13,10 @@ from loop.records import Telemetry
 class Noticed:
     """What became of one kill in the eyes of the run.
 
-    `how`: `told` by it; `forgotten` with a driver that was killed before it had written it down; `unneeded`, since the
-    last round asked nothing more of the process; `driver`, which no driver can tell; otherwise `unnoticed`. `back_s`:
-    seconds until the process had a successor that answered.
+    `how`: `told` by it; `forgotten` with a driver that was killed before it had written it down; `starting`, the
+    successor of another that was killed, before it had answered; `unneeded`, since the last round asked nothing more of
+    the process; `driver`, which no driver can tell; otherwise `unnoticed`. `back_s`: seconds until the process had a
+    successor that answered.
     """
 
     how: str
@@ -24,7 +25,14 @@ class Noticed:
 
 def noticed(kills: Sequence[Kill], rows: Sequence[Telemetry], rounds: int) -> list[Noticed]:
     """What the run noticed of each kill. The learners' ranks die and come back together, so their deaths go by time."""
-    return [_noticed(kill, kills, rows, rounds) for kill in kills]
+    seen = [_noticed(kill, kills, rows, rounds) for kill in kills]
+    away = [(k.actor, k.at, k.at + one.back_s) for k, one in zip(kills, seen, strict=True) if one.back_s is not None]
+    return [
+        Noticed("starting")
+        if one.how == "unnoticed" and any(actor == k.actor and gone < k.at < back for actor, gone, back in away)
+        else one
+        for k, one in zip(kills, seen, strict=True)
+    ]
 
 
 def unexplained(kills: Sequence[Kill], rows: Sequence[Telemetry]) -> list[str]:

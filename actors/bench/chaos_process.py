@@ -74,7 +74,7 @@ class RunProcess:
 
     def clear(self, patience_s: float) -> tuple[float, list[str]]:
         """After the command died: wait until the processes that it left are gone, and end those that stay for longer
-        than `patience_s`. Returns the seconds until the last went by itself, and the titles of those that did not."""
+        than `patience_s`. Returns the seconds until the last went by itself, and the names of those that did not."""
         started, ended = time.monotonic(), dict[int, str]()
         gone_s, number = 0.0, len(self.others())
         while left := self.others():
@@ -82,7 +82,7 @@ class RunProcess:
             if len(left) < number and not ended:
                 gone_s, number = waited_s, len(left)
             if waited_s > patience_s:
-                ended |= {process.pid: _title(process) for process in left if process.pid not in ended}
+                ended |= {process.pid: _name(process) for process in left if process.pid not in ended}
                 for process in left:
                     with contextlib.suppress(ProcessLookupError):
                         os.kill(process.pid, signal.SIGKILL)
@@ -115,3 +115,10 @@ def _title(process: psutil.Process) -> str:
         return " ".join(process.cmdline()).strip()
     except (psutil.NoSuchProcess, psutil.AccessDenied):
         return ""
+
+
+def _name(process: psutil.Process) -> str:
+    """A process's title, or the program that it runs."""
+    words = _title(process).split()
+    shown = [Path(word).name for word in words if word.startswith("ray::") or word.endswith(".py")]
+    return (shown or words or [str(process.pid)])[0]

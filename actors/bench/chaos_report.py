@@ -197,8 +197,9 @@ def _figures(report: Report) -> list[tuple[str, str]]:
 
 def _stayed(starts: Sequence[Start]) -> str:
     """Which processes outlived a killed driver until they were ended."""
-    titles = [title.split()[0] for start in starts for title in start.orphans]
-    return "".join(f"; {titles.count(title)} {title} had to be ended" for title in sorted(set(titles)))
+    names = [name for start in starts for name in start.orphans]
+    told = ", ".join(f"{names.count(name)} {name}" for name in sorted(set(names)))
+    return f"; had to be ended: {told}" if names else ""
 
 
 def _medians(lost: dict[str, dict[str, float | None]], name: str) -> str:

@@ -11,9 +11,9 @@ from typing import Any
 import pytest
 import ray
 from ray import cloudpickle
-from ray.exceptions import ActorUnavailableError, RayTaskError
+from ray.exceptions import ActorUnavailableError, RayActorError, RayTaskError
 
-from actors.calls import reason_of, wait
+from actors.calls import is_death, reason_of, wait
 from loop.errors import InfrastructureFailed, ProcessDied, StoreFailed, TimedOut
 
 cloudpickle.register_pickle_by_value(sys.modules[__name__])
@@ -105,6 +105,14 @@ def test_the_project_s_own_errors_come_as_they_were_raised(actor: Any) -> None:
 def test_the_death_of_an_actor_that_the_called_one_needed_is_infrastructure(actor: Any) -> None:
     with pytest.raises(ProcessDied, match=r"^judging: something that it needed was lost"):
         wait([actor.call_dying.remote(start())], 30.0, "judging")
+
+
+@pytest.mark.engine
+def test_only_the_called_actor_s_own_end_is_its_death(actor: Any) -> None:
+    for call, dead in ((start().die.remote(), True), (actor.call_dying.remote(start()), False)):
+        with pytest.raises(RayActorError) as raised:
+            ray.get(call)
+        assert is_death(raised.value) is dead
 
 
 @pytest.mark.engine

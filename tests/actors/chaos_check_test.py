@@ -92,6 +92,12 @@ def test_a_question_judged_twice_is_a_duplicate_whatever_the_judgement_s_id(
     assert counts(tables(rows), task)["judgements"].duplicates == 1
 
 
+def test_an_id_given_twice_is_a_duplicate_whatever_it_stands_for(task: Task, rows: dict[str, list[Any]]) -> None:
+    rows["responses"].append(replace(rows["responses"][0], k=K))
+    found = counts(tables(rows), task)["responses"]
+    assert (found.duplicates, found.strays) == (1, 1)
+
+
 def test_rows_of_a_round_that_nobody_asked_for_belong_nowhere(task: Task, rows: dict[str, list[Any]]) -> None:
     rows["responses"].append(replace(rows["responses"][0], round=9, response_id="x"))
     assert counts(tables(rows), task)["responses"].strays == 1

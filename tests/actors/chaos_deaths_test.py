@@ -61,6 +61,17 @@ def test_a_kill_that_nobody_tells_of_is_told_unless_the_run_ends_with_it() -> No
     assert noticed([kill("judge", 41, 100.0, round=3)], [], ROUNDS)[0].how == "unneeded"
 
 
+def test_a_successor_that_dies_before_it_answered_is_told_with_its_predecessor() -> None:
+    kills = [
+        kill("rollout", 11, 100.0),
+        kill("rollout", 12, 110.0),
+        kill("judge", 13, 111.0),
+        kill("rollout", 14, 131.0),
+    ]
+    rows = [told("died", "generation-0", 100.2, 11), told("restarted", "generation-0", 130.0, 15)]
+    assert [one.how for one in noticed(kills, rows, ROUNDS)] == ["told", "starting", "unnoticed", "unnoticed"]
+
+
 def test_a_return_after_the_next_driver_s_start_does_not_count() -> None:
     kills = [kill("judge", 41, 100.0), kill("driver", 1, 150.0)]
     rows = [told("died", "judging-0", 100.1, 41), told("restarted", "judging-0", 160.0, 42)]

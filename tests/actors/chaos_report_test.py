@@ -58,7 +58,7 @@ def test_a_report_without_faults_says_so_and_gives_every_figure() -> None:
         "50 rows, byte-equal, sha256 abababababababab",
         "driver 20.0, rollout 1.50, judge -, learner -",
         "driver 20.0, rollout 20.0, judge -, learner -",
-        "gone 1.50 s after their driver (median); 2 ray::Agent had to be ended",
+        "gone 1.50 s after their driver (median); had to be ended: 2 ray::Agent",
     ):
         assert figure in shown, figure
 

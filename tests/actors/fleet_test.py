@@ -9,7 +9,6 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -24,62 +23,12 @@ from actors.fleet_events import FleetEvent
 from actors.supervised import RESTARTABLE
 from loop.errors import InfrastructureFailed, ProcessDied, Refused, StoreFailed
 from loop.fleet_actor import FleetLimits
+from tests.actors.stub_workers import Request, Worker, pid_of, work
 
 pytestmark = pytest.mark.engine
 cloudpickle.register_pickle_by_value(sys.modules[__name__])
 
 LIMITS = FleetLimits(max_restarts=3, straggler_s=60.0, call_timeout_s=60.0, start_timeout_s=60.0)
-
-
-@dataclass(frozen=True)
-class Request:
-    """Work that says what to do: `act` once, when the file `mark` can be made."""
-
-    shard: int
-    seed: int = 0
-    policy: str = "v0"
-    act: str = ""
-    mark: str = ""
-    seconds: float = 0.0
-
-
-class Worker:
-    """An engine without a model; every request that it starts on goes into a log."""
-
-    def __init__(self, log: str, engine: Any = None) -> None:
-        self.log = log
-        self.engine = engine
-        self.held: str | None = "v0"
-
-    def version(self) -> str | None:
-        return self.held
-
-    def load(self, version: str) -> None:
-        self.held = version
-
-    def work(self, request: Request) -> tuple[int, int]:
-        if request.policy != self.held:
-            raise InfrastructureFailed(f"asked for {request.policy} but serves {self.held}")
-        with open(self.log, "a") as log:
-            log.write(f"{os.getpid()} {request.shard} {request.seed}\n")
-        if request.act and request.mark and not os.path.exists(request.mark):
-            open(request.mark, "w").close()
-            if request.act == "die":
-                os.kill(os.getpid(), signal.SIGKILL)
-            if request.act == "stop":
-                time.sleep(0.2)  # the answer before this one is on its way
-                os.kill(os.getpid(), signal.SIGSTOP)
-        if request.act == "always die":
-            os.kill(os.getpid(), signal.SIGKILL)
-        time.sleep(request.seconds)
-        return request.shard, request.seed
-
-    def judge(self, request: Request) -> tuple[int, int]:
-        (answer,) = wait([self.engine.work.remote(request)], 30.0, "self-judging")
-        return answer
-
-    def fail(self, error: Exception) -> None:
-        raise error
 
 
 @pytest.fixture(scope="module")
@@ -116,14 +65,6 @@ def start(cluster: None, tmp_path: Path) -> Iterator[Callable[..., Any]]:
 def lines(tmp_path: Path) -> Callable[[], list[tuple[int, ...]]]:
     """What workers started on: process, shard and seed."""
     return lambda: [tuple(map(int, line.split())) for line in (tmp_path / "log").read_text().splitlines()]
-
-
-def work(worker: Any, request: Request) -> Any:
-    return worker.work.remote(request)
-
-
-def pid_of(worker: Any) -> int:
-    return ray.get(worker.__ray_call__.remote(lambda self: os.getpid()))
 
 
 def test_a_killed_actor_is_replaced_brought_up_to_date_and_its_work_repeated(
@@ -194,6 +135,20 @@ def test_a_hung_actor_loses_its_work_to_others_and_is_restarted(start: Callable[
     assert [e.kind for e in events if e.kind != "shard"] == ["straggler", "died", "restarted"]
     assert events[-2].detail == "it was silent for 2 s"
     assert len(fleet.serving()) == 2
+
+
+def test_answers_that_nobody_has_looked_at_are_not_late(start: Callable[..., Any]) -> None:
+    events: list[FleetEvent] = []
+    limits = FleetLimits(max_restarts=0, straggler_s=0.5, call_timeout_s=1.0, start_timeout_s=60.0)
+    fleet: Fleet[Request, Any] = Fleet("generation", [start(), start()], limits, on_event=events.append)
+    fleet.check()
+    results = []
+    for result in fleet.map(work, [Request(n) for n in range(8)]):
+        results.append(result)
+        if len(results) == 1:
+            time.sleep(1.5)
+    assert len(results) == 8
+    assert {event.kind for event in events} == {"shard"}
 
 
 def test_actors_come_and_go_while_the_fleet_works(

@@ -61,6 +61,8 @@ class ScriptedEngine:
             time.sleep(6)
         if self.script == "dies" and "layers.2.weight" in group:
             os._exit(1)
+        if self.script == "refuses":
+            raise InfrastructureFailed("the model has no such tensor")
         if not self.open:
             raise InfrastructureFailed("no push is open to the engine")
         if self.script == "loses" and "layers.2.weight" in group:
@@ -222,6 +224,14 @@ def test_without_any_engine_left_the_learner_is_not_left_waiting(engines: list[A
         push_weights(groups, [start(ScriptedEngine, "dies")], "v1", None, TIMEOUT_S)
     assert list(groups) == []
     push_weights(stream_of(sender, "v2", 0.5), engines, "v2", None, TIMEOUT_S)
+
+
+def test_an_engine_s_fault_ends_the_push_and_the_learner_is_not_left_waiting(engines: list[Any], sender: Any) -> None:
+    ray.get(engines[1].play.remote("refuses"))
+    groups = stream_of(sender, "v1", 0.0)
+    with pytest.raises(InfrastructureFailed, match=r"^pushing version v1: engine 1: the model has no such tensor"):
+        push_weights(groups, engines, "v1", None, TIMEOUT_S)
+    assert list(groups) == []
 
 
 def test_the_death_of_the_learner_is_not_an_engine_s(engines: list[Any]) -> None:

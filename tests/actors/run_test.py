@@ -138,7 +138,8 @@ def test_the_ledger_leads_from_an_example_back_to_everything(zero3: tuple[dict[s
         assert judged[example["chosen_id"]]["value"] == 1.0 and judged[example["rejected_id"]]["value"] == 0.0
         assert chosen["policy"] == "r0-s0" and chosen["prompt_tokens_T"] == prompts[example["prompt_id"]]["tokens_T"]
         assert len(chosen["tokens_T"]) == len(chosen["logprobs_T"])
-    (policy,) = tables["policies"]
+    initial, policy = sorted(tables["policies"], key=lambda row: row["step"])
+    assert (initial["version"], initial["manifest"], initial["parent"]) == ("r0-s0", "", None)
     manifest = json.loads(policy["manifest"])
     assert "lm_head.weight" in {tensor["name"] for tensor in manifest["tensors"]}, "a tied head is sent by name"
 

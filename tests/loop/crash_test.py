@@ -3,6 +3,7 @@ from __future__ import annotations
 import errno
 import json
 import os
+import select
 import signal
 import subprocess
 import sys
@@ -72,6 +73,7 @@ def test_a_held_process_waits_for_its_release_and_the_next_one_for_another(tmp_p
         while not mark.exists() or not mark.read_text():
             assert held.poll() is None
         assert json.loads(mark.read_text())["pid"] == held.pid
+        assert not select.select([held.stdout], [], [], 0.2)[0], "it has gone on before it was released"
         Path(release_of(str(mark))).touch()
         assert held.stdout.readline() == said
     assert held.stdout.read() == "3\n" and held.wait() == 0
