@@ -8,7 +8,7 @@ import os
 import sys
 import time
 from collections.abc import Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -194,9 +194,12 @@ def execute(task: Task, view: View, started: float) -> RunSummary:
 
 def close_early(book: Book, reason: str, state: State, error: BaseException | None = None) -> None:
     """Keep what was made so far, where it can still be written, and say why the run ended."""
-    if not isinstance(error, Fenced | StoreFailed):
-        book.flush()
-    book.stop(reason, state)
+    if isinstance(error, Fenced):
+        return  # the folder is another driver's
+    with suppress(StoreFailed):  # the error under way says more
+        if not isinstance(error, StoreFailed):
+            book.flush()
+        book.stop(reason, state)
 
 
 def quiet_libraries() -> None:

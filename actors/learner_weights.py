@@ -9,10 +9,13 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from safetensors import SafetensorError
 from torch import Tensor, nn
 
 from loop.config import ModelConfig
+from loop.errors import StoreFailed
 from loop.push import Manifest, TensorSpec, layer_groups
+from loop.store import told_plainly
 
 if TYPE_CHECKING:
     from actors.learner_engine import Engine
@@ -61,24 +64,32 @@ def stream(engine: Engine, version: str, keep: bool) -> Iterator[dict[str, Tenso
 def export(engine: Engine, source: ModelConfig, folder: str, card: str, keep: bool) -> None:
     """Write the weights as a Hugging Face checkpoint (sharded safetensors) with the source model's tokenizer and
     generation configuration and `card` as its README. The folder appears only when it is complete, and replaces one
-    of the same name."""
+    of the same name. Raises: StoreFailed."""
     state = {name: tensor for group in gathered_groups(engine, keep) for name, tensor in group.items()}
     if not keep:
         return
+    target = Path(folder)
+    temporary = target.with_name(f".{target.name}.tmp")
+    shutil.rmtree(temporary, ignore_errors=True)
+    try:
+        with told_plainly(folder):
+            _write(engine, source, temporary, card, state)
+            if target.exists():
+                shutil.rmtree(target)
+            os.replace(temporary, target)
+    except SafetensorError as error:
+        raise StoreFailed(f"The checkpoint {folder} could not be written: {error}") from error
+
+
+def _write(engine: Engine, source: ModelConfig, folder: Path, card: str, state: dict[str, Tensor]) -> None:
     from transformers.utils import cached_file
 
-    target = Path(folder)
-    temporary = target.with_name(f".{target.name}.{os.getpid()}.tmp")
-    shutil.rmtree(temporary, ignore_errors=True)
-    engine.module.model.save_pretrained(temporary, state_dict=_untied(engine.module, state), max_shard_size="5GB")
+    engine.module.model.save_pretrained(folder, state_dict=_untied(engine.module, state), max_shard_size="5GB")
     for name in _COMPANIONS:
         found = cached_file(source.path, name, revision=source.revision, _raise_exceptions_for_missing_entries=False)
         if found is not None:
-            shutil.copyfile(found, temporary / name)
-    (temporary / "README.md").write_text(card, encoding="utf-8")
-    if target.exists():
-        shutil.rmtree(target)
-    os.replace(temporary, target)
+            shutil.copyfile(found, folder / name)
+    (folder / "README.md").write_text(card, encoding="utf-8")
 
 
 def _untied(module: PolicyModule, state: dict[str, Tensor]) -> dict[str, Tensor]:

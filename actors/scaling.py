@@ -29,6 +29,7 @@ class Scaling:
             (self._rollouts, self._engines, "rollout.replicas"),
             (self._judges, self._replicas, "judge.replicas"),
         ):
+            held[:] = [actor for actor in held if actor in fleet.handles]  # without those that are lost for good
             number = wanted.get(key, len(held))
             while len(held) > number:
                 fleet.remove(held.pop())

@@ -204,7 +204,8 @@ class JudgeConfig:
     max_failed: float = 0.2
     # the run stops when a larger share of a round's judgements failed
     start_timeout_s: float = elsewhere(300.0)
-    call_timeout_s: float = elsewhere(1800.0)
+    call_timeout_s: float = elsewhere(3600.0)
+    # above that of the engines, which a self-judge waits for
 
 
 @dataclass

@@ -155,4 +155,4 @@ def _existing(folder: Path) -> Path:
 
 
 def _gb(size: int) -> str:
-    return f"{size / GB:.1f} GB"
+    return f"{size / GB:.1f} GB" if size >= GB / 10 else f"{size / 1e6:.1f} MB"

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import fcntl
 import json
-import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -13,6 +12,7 @@ from typing import Any
 from loop.config import RunConfig
 from loop.difference import refusal
 from loop.errors import Refused
+from loop.store import open_store, told_plainly
 from loop.summary import RunSummary, read_summary_if_any
 from loop.task import Task
 
@@ -46,7 +46,7 @@ def _taken(folder: Path) -> bool:
 
 
 def _is_passing(name: str) -> bool:
-    return name == LOCK or (name.startswith(".") and name.endswith(".tmp"))
+    return name == LOCK or name.endswith(".tmp")
 
 
 def require_identity(task: Task) -> None:
@@ -77,9 +77,11 @@ def summary_if_finished(folder: Path) -> RunSummary | None:
 
 @contextmanager
 def locked(folder: Path) -> Iterator[None]:
-    """Hold a run's folder, made if need be. Raises: Refused while another process holds it."""
-    folder.mkdir(parents=True, exist_ok=True)
-    with open(folder / LOCK, "w") as handle:
+    """Hold a run's folder, made if need be. Raises: Refused while another process holds it, StoreFailed."""
+    with told_plainly(str(folder / LOCK)):
+        folder.mkdir(parents=True, exist_ok=True)
+        lock = open(folder / LOCK, "w")  # noqa: SIM115 (held below)
+    with lock as handle:
         try:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
@@ -88,7 +90,7 @@ def locked(folder: Path) -> Iterator[None]:
 
 
 def begin(task: Task, composed: str) -> None:
-    """Write a run's mark into its folder, then its composed configuration (YAML)."""
+    """Write a run's mark into its folder, then its composed configuration (YAML). Raises: StoreFailed."""
     mark = {
         "identity": task.identity,
         "prompts": task.pool.digest,
@@ -96,7 +98,6 @@ def begin(task: Task, composed: str) -> None:
         "parent": task.parent,
         "store": task.store,
     }
-    for name, text in ((MARK, json.dumps(mark, indent=2) + "\n"), (CONFIG, composed)):
-        temporary = task.folder / f".{name}.{os.getpid()}.tmp"
-        temporary.write_text(text)
-        os.replace(temporary, task.folder / name)
+    store = open_store(task.folder)
+    store.write(MARK, f"{json.dumps(mark, indent=2)}\n".encode())
+    store.write(CONFIG, composed.encode())

@@ -14,6 +14,8 @@ from typing import Literal
 
 import psutil
 
+from loop.store import told_plainly
+
 FILE_NAME = "status.json"
 
 State = Literal["running", "finished", "stopped", "interrupted", "failed", "died"]
@@ -42,11 +44,13 @@ class Status:
 
 
 def write_status(folder: str | Path, status: Status) -> None:
-    """Replace the folder's status: a reader sees the old or the new one. Not flushed to disk, so it costs little."""
+    """Replace the folder's status: a reader sees the old or the new one. Not flushed to disk, so it costs little.
+    Raises: StoreFailed."""
     path = Path(folder) / FILE_NAME
     temporary = path.with_suffix(f".{os.getpid()}.tmp")
-    temporary.write_text(json.dumps(dataclasses.asdict(status)) + "\n")
-    os.replace(temporary, path)
+    with told_plainly(str(path)):
+        temporary.write_text(json.dumps(dataclasses.asdict(status)) + "\n")
+        os.replace(temporary, path)
 
 
 def read_status(folder: str | Path) -> Status | None:

@@ -5,12 +5,12 @@ from __future__ import annotations
 import dataclasses
 import json
 import math
-import os
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from loop.errors import Refused
+from loop.store import open_store
 
 SCHEMA_VERSION = 1
 FILE_NAME = "summary.json"
@@ -124,15 +124,11 @@ class RunSummary:
 
 
 def write_summary(folder: str | Path, summary: RunSummary) -> Path:
-    """Write `summary.json` into the folder: a reader sees the old file or the new, never a part. Returns its path."""
+    """Write `summary.json` into the folder: a reader sees the old file or the new, never a part. Returns its path.
+    Raises: StoreFailed."""
     path = Path(folder) / FILE_NAME
-    temporary = path.with_suffix(f".{os.getpid()}.tmp")
-    with open(temporary, "w", encoding="utf-8") as handle:
-        json.dump(summary.to_json(), handle, indent=2, ensure_ascii=False, allow_nan=False)
-        handle.write("\n")
-        handle.flush()
-        os.fsync(handle.fileno())
-    os.replace(temporary, path)
+    text = json.dumps(summary.to_json(), indent=2, ensure_ascii=False, allow_nan=False)
+    open_store(folder).write(FILE_NAME, f"{text}\n".encode())
     return path
 
 

@@ -32,7 +32,7 @@ LOOK_S = 0.01
 FIND_S = 5.0
 """How long to look for a process of the kind that is to be killed; it may just be starting again."""
 
-ORPHANS_S = 5.0
+ORPHANS_S = 3.0
 """How long processes may outlive their driver before they are ended."""
 
 MOST_FAILURES = 5

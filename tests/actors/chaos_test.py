@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from actors.bench.chaos import compared, run_in_peace
+from actors.bench.chaos import compared
 from actors.bench.chaos_plan import Strike
 from actors.bench.chaos_process import RunProcess
 from actors.bench.chaos_report import Report
 from actors.bench.chaos_run import Disturbed, Disturber
 from actors.launch import prepare
 from loop.composition import compose
-from loop.ledger import Ledger
 from loop.validation import validate
 
 pytestmark = pytest.mark.engine
@@ -29,19 +29,19 @@ SMALL = (
     "rollout.prefix_caching=false",
     "learner.batch_examples=8",
     "checkpoint.steps=1",
-    "ledger.min_rows=64",
+    "ledger.min_rows=1",
     "fleet.max_restarts=20",
 )
 STRIKES = (
-    Strike("generate", "driver", 1, "commit/after"),
+    Strike("evaluate", "driver", 0, "commit/after"),
     Strike("generate", "rollout", 1, "shard/generate"),
-    Strike("judge", "judge", 1, "shard/judge"),
     Strike("learn", "learner", 1, "learn/step"),
     Strike("learn", "learner", 1, "checkpoint/parts"),
     Strike("push", "driver", 1, "push/begun"),
+    Strike("score", "judge", 1, "shard/score"),
 )
-FULL = {"id": "full", "point": "store/write", "hit": 6, "kind": "fail"}
-"""The engine's second shard of answers in round 1: it writes four for the evaluation before."""
+FULL = {"id": "full", "point": "store/write", "hit": 2, "kind": "fail"}
+"""The engine's second shard of answers: the driver writes its second shard later."""
 
 
 def overrides(folder: Path) -> list[str]:
@@ -54,7 +54,15 @@ def work(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def full_disk(work: Path) -> tuple[int | None, str]:
+def calm(work: Path) -> Iterator[RunProcess]:
+    """The undisturbed run, which goes on beside the other one."""
+    process = RunProcess(overrides(work / "calm"), work / "calm.log")
+    yield process
+    process.end()
+
+
+@pytest.fixture(scope="module")
+def full_disk(work: Path, calm: RunProcess) -> tuple[int | None, str]:
     """Exit status and output of the first start, whose disk is full when a shard of answers is to be written."""
     plan, log = work / "full.jsonl", work / "full.log"
     plan.write_text(json.dumps(FULL) + "\n")
@@ -74,8 +82,8 @@ def disturbed(work: Path, full_disk: tuple[int | None, str]) -> Disturbed:
 
 
 @pytest.fixture(scope="module")
-def report(work: Path, disturbed: Disturbed) -> Report:
-    run_in_peace(overrides(work / "calm"), work / "calm.log")
+def report(work: Path, calm: RunProcess, disturbed: Disturbed) -> Report:
+    assert calm.wait(300.0) == 0, (work / "calm.log").read_text()
     task = prepare(validate(compose(overrides(work / "rough"))))
     return compared(task, work / "calm", work / "rough", disturbed, 0, {}, {})
 
@@ -85,7 +93,7 @@ def test_a_full_disk_ends_the_run_with_one_sentence_and_status_4(full_disk: tupl
     sentences = [line for line in shown.splitlines() if line.startswith("ratchet:")]
     assert status == 4 and len(sentences) == 1, shown
     assert "No space left on device" in sentences[0] and "free space there" in sentences[0]
-    assert "/responses/" in sentences[0] and "Traceback" not in shown
+    assert "/evaluation_responses/" in sentences[0] and "Traceback" not in shown
 
 
 def test_every_kind_of_process_was_killed_at_its_moment(disturbed: Disturbed) -> None:
@@ -101,7 +109,7 @@ def test_the_run_finishes_with_every_row_once_and_equal_to_the_undisturbed_one(r
     assert len(report.disturbed.starts) == 3, "the driver was killed twice"
 
 
-def test_telemetry_tells_of_the_deaths_that_the_last_driver_saw(report: Report, work: Path) -> None:
-    events = Ledger(work / "rough" / "ledger").read("telemetry", ["event"])["event"].to_pylist()
-    assert {seen.how for seen in report.noticed} <= {"driver", "told", "forgotten"}
-    assert events.count("phase") > 0
+def test_telemetry_tells_of_the_death_that_the_last_driver_saw(report: Report) -> None:
+    seen = {kill.actor: one for kill, one in zip(report.disturbed.kills, report.noticed, strict=True)}
+    assert seen["judge"].how == "told" and seen["judge"].back_s is not None
+    assert {one.how for actor, one in seen.items() if actor != "judge"} <= {"driver", "forgotten"}

@@ -69,7 +69,7 @@ def test_a_folder_that_is_no_run_is_refused(tmp_path: Path) -> None:
 
 def test_a_run_that_broke_off_before_its_mark_was_written_may_begin(tmp_path: Path) -> None:
     with locked(tmp_path / "run"):
-        (tmp_path / "run" / ".run.json.7.tmp").write_text("{")
+        (tmp_path / "run" / "run.json.1a2b3c4d.tmp").write_text("{")
     require_identity(task(tmp_path / "run"))
     assert chosen(tmp_path / "run", "fresh=true") == tmp_path / "run"
 
