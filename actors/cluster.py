@@ -38,7 +38,10 @@ def connect(cluster: ClusterConfig, threads: int) -> None:
             "include_dashboard": False,
             "object_store_memory": int(cluster.object_store_gb * 1e9),
         }
-    ray.init(address=cluster.address or "local", logging_level="ERROR", log_to_driver=False, **local)
+    try:
+        ray.init(address=cluster.address or "local", logging_level="ERROR", log_to_driver=False, **local)
+    except ConnectionError as error:
+        raise InfrastructureFailed(f"cluster.address={cluster.address}: no Ray cluster answers there") from error
     # Ray's own handler ends the process in a C++ stack trace
     terminate_as_interrupt()
 

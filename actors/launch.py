@@ -23,6 +23,7 @@ from loop.difference import held_config
 from loop.disk import need_of, require_room
 from loop.driver import run
 from loop.errors import Fenced, Refused, Stopped, StoreFailed
+from loop.exports import pin
 from loop.finding import find_run
 from loop.folder import begin, choose, locked, require_identity, summary_if_finished
 from loop.fork import resolve
@@ -36,6 +37,7 @@ from loop.prompts.encoding import encode
 from loop.prompts.loading import load_prompts
 from loop.prompts.tokenizer import load_tokenizer
 from loop.push import refuse_oversized
+from loop.scale import forget
 from loop.status import State
 from loop.summary import RunSummary
 from loop.sweeping import points_of
@@ -158,6 +160,9 @@ def execute(task: Task, view: View, started: float) -> RunSummary:
 
     config = task.config
     terminate_as_interrupt()
+    forget(task.folder)
+    if task.parent is not None:
+        pin(Path(config.model.path), task.identity)
     begin(task, OmegaConf.to_yaml(OmegaConf.structured(config)))
     ledger = Ledger(task.store)
     driver = ledger.claim()

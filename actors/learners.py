@@ -32,7 +32,9 @@ class Learners:
         self.group: LearnerGroup = start_learners(task, task.config.learner.ranks)
         self._deaths = 0
         self._moved = False  # whether they stand anywhere but at the initial policy, which engines are met with
-        self._unsaved: list[Lesson] = []
+        self._lessons: list[Lesson] = []
+        self._known_after = 0  # the lessons of all rounds after this one are kept
+        self._saved: list[int] = []
 
     def wait_ready(self) -> int:
         """Wait until every rank has loaded the policy; the bytes of its weights."""
@@ -43,7 +45,13 @@ class Learners:
         """All ranks take up the newest whole checkpoint."""
         restored = self.together(self._restore)
         self._moved = True
+        self._known_after = _reached(restored)
         return restored
+
+    def rollback(self, round: int) -> None:
+        """All ranks go back to the end of a round, optimiser included."""
+        self.together(lambda: self.group.rollback(round, carry_optimizer=True))
+        self._lessons = [lesson for lesson in self._lessons if lesson.round <= round]
 
     def resize(self, ranks: int) -> None:
         """Go on with another number of ranks, at a round's edge: from the last checkpoint, and what came after it."""
@@ -59,9 +67,12 @@ class Learners:
         """Train on one round's examples, from where the ranks stand inside that round."""
         self._moved = True
         report = self.together(lambda: self._learn(lesson))
-        self._unsaved.append(lesson)
+        self._lessons.append(lesson)
         if is_due(self.config.checkpoint.every, lesson.round, self.config.rounds):
-            self._unsaved.clear()
+            self._saved = [*self._saved, lesson.round][-self.config.checkpoint.keep :]
+            if len(self._saved) == self.config.checkpoint.keep:
+                self._known_after = self._saved[0]
+                self._lessons = [lesson for lesson in self._lessons if lesson.round > self._known_after]
         return report
 
     def log_probs(
@@ -110,9 +121,15 @@ class Learners:
         self.told.learners("restarted", where, time.monotonic() - started)
 
     def _take_up(self) -> int:
+        """Restore, and learn what came after. Raises: InfrastructureFailed when not all of that is known here."""
         held = self._restore()
-        for lesson in self._unsaved:
-            if lesson.round >= held.round + held.complete:
+        if _reached(held) < self._known_after:
+            raise InfrastructureFailed(
+                f"the learners' checkpoints reach to round {_reached(held)} only; the same command learns again from "
+                "the ledger what came after it"
+            )
+        for lesson in self._lessons:
+            if lesson.round > _reached(held):
                 self._learn(lesson)
         return held.round
 
@@ -128,3 +145,8 @@ class Learners:
         return self.group.learn(
             lesson.round, self.config.rounds, lesson.examples, lesson.responses, lesson.anchors or None, seed
         )
+
+
+def _reached(restored: Restored) -> int:
+    """The last round whose lesson is learnt to its end in a restored state."""
+    return restored.round if restored.complete else restored.round - 1

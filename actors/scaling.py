@@ -6,7 +6,7 @@ from typing import Any
 
 from actors.fleet import Fleet
 from actors.starting import start_engines, start_judges
-from loop.scale import asked, forget
+from loop.scale import asked
 from loop.task import Task
 
 
@@ -19,7 +19,6 @@ class Scaling:
         self._judges = judges
         self._engines = list(rollouts.handles)
         self._replicas = list(judges.handles)
-        forget(task.folder)
 
     def engines_and_judges(self) -> None:
         """Start or remove actors. A new engine works once it holds the current version; one that is not wanted any

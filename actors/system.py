@@ -5,7 +5,9 @@ from __future__ import annotations
 import json
 import signal
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import asdict
+from itertools import count
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -20,7 +22,7 @@ from actors.push import probe, push_weights, refresh_engine
 from actors.scaling import Scaling
 from actors.starting import INITIAL, Told, limits_of, start_engines, start_judges
 from loop.config import Anchor, DType, JudgeKind, RunConfig
-from loop.errors import EnginesDied
+from loop.errors import EnginesDied, InfrastructureFailed
 from loop.fleets import Judged, Lesson, Pushed
 from loop.learning import LearnReport, Restored
 from loop.model_card import model_card
@@ -87,13 +89,16 @@ class System:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        before = signal.signal(signal.SIGINT, signal.SIG_IGN)  # a second Ctrl-C would leave processes behind
+        numbers = (signal.SIGINT, signal.SIGTERM)
+        before = [signal.signal(number, signal.SIG_IGN) for number in numbers]  # or processes would be left behind
         ray.shutdown()
-        signal.signal(signal.SIGINT, before)
+        for number, handler in zip(numbers, before, strict=True):
+            signal.signal(number, handler)
 
     def park(self) -> None:
         """Within `fleet.grace_s` the learners, if they are learning, finish their step and write a checkpoint."""
-        self._learners.group.pause(self.config.fleet.grace_s)
+        with suppress(InfrastructureFailed):  # they may have been ended by the same signal
+            self._learners.group.pause(self.config.fleet.grace_s)
 
     def meet(self) -> float:
         """See `Fleets`."""
@@ -150,6 +155,14 @@ class System:
         self._learners.resize(self._scale.ranks())
         return self._learners.learn(lesson)
 
+    def rollback(self, version: PolicyVersion) -> None:
+        """See `Fleets`."""
+        self._learners.rollback(version.round)
+
+    def holds(self) -> PolicyVersion:
+        """See `Fleets`."""
+        return self._version
+
     def push(self, version: PolicyVersion) -> Pushed:
         """See `Fleets`."""
         return self._learners.together(lambda: self._push(version))
@@ -161,7 +174,7 @@ class System:
     def _push(self, version: PolicyVersion) -> Pushed:
         """Into all engines that live; those that die of it are brought the version when they are back."""
         timeout_s = self.config.rollout.call_timeout_s
-        while True:
+        for attempt in count(1):
             self._rollouts.check(refresh=False)
             engines = self._rollouts.alive()
             stream = self._learners.group.weight_stream(str(version))
@@ -171,10 +184,13 @@ class System:
                 left = [engine for engine in engines if engine not in dead]
                 gap, silent = self._probe(left, reading, self._reading, self._tolerance)
             except EnginesDied:
+                if attempt > self.config.fleet.max_restarts:
+                    raise
                 continue
             self._manifest, self._reading, self._version = manifest, reading, version
             self._rollouts.pushed(str(version), [*dead, *silent])
             return Pushed(json.dumps(asdict(manifest)), manifest.digest, gap)
+        raise AssertionError("the loop above ends only by returning or raising")
 
     def _refresh(self, engine: Any) -> bool:
         """Bring one engine, which was restarted, the current version; whether it survived that."""

@@ -9,20 +9,30 @@ import dataclasses
 import json
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
 from loop.commit_buffer import CommitBuffer
-from loop.exports import retain_exports
-from loop.fleets import Lesson
+from loop.errors import StoreFailed
+from loop.exports import export_folder, retain_exports
+from loop.fleets import Lesson, Pushed
 from loop.ledger import TABLES, Ledger
 from loop.recorder import Recorder
 from loop.records import Example, PolicyVersion, RoundRow, Telemetry
-from loop.shards import from_table, read_columns, read_shard, write_shard
+from loop.shards import from_table, is_damaged, read_columns, read_shard, write_shard
 from loop.status import State, Status, write_status
 from loop.summary import RoundSummary, RunSummary, read_summary_if_any, wilson, write_summary
 from loop.task import Task
 from loop.tracker import Tracker
 from loop.view import View
+
+OF_A_LESSON = ("examples", "responses", "anchors")
+"""Tables that a learn phase reads."""
+
+OTHER_WEIGHTS = (
+    "The weights of {policy} were learnt again and are not to the last bit those that the ledger knows: the number of "
+    "ranks, of threads or the micro-batches differ."
+)
 
 
 class Book:
@@ -72,8 +82,19 @@ class Book:
 
     def lesson(self, number: int) -> Lesson:
         """What a closed round learnt from."""
-        tables = ("examples", "responses", "anchors")
-        return Lesson(number, *(list(self.ledger.committed(table, number).values()) for table in tables))
+        return Lesson(number, *(list(self.ledger.committed(table, number).values()) for table in OF_A_LESSON))
+
+    def damaged(self) -> bool:
+        """Whether a committed shard of the open round, made with the weights before, is not what it was."""
+        tables = ("responses", "judgements", "anchors")
+        refs = [ref for table in tables for ref in self.ledger.committed(table, self.rounds_closed).values()]
+        return any(is_damaged(ref) for ref in refs)
+
+    def pushed_again(self, pushed: Pushed) -> None:
+        """Compare what the engines hold now with what the ledger knows of the policy."""
+        known = dict(zip(*self.ledger.read("policies", ["version", "digest"]).to_pydict().values(), strict=True))
+        if known.get(str(self.policy), pushed.digest) != pushed.digest:
+            self.view.notice(OTHER_WEIGHTS.format(policy=self.policy))
 
     def close(self, round: Recorder, policy: PolicyVersion) -> None:
         """Summarise a round and tell everybody; the ledger comes first, `summary.json` last."""
@@ -97,8 +118,9 @@ class Book:
         self._events.append(dataclasses.replace(event, round=number))
 
     def status(self, round: int, phases: list[str], state: State = "running") -> None:
-        """Tell whoever looks into the folder what is going on."""
-        write_status(self.folder, Status.now(self.driver, round, phases, state))
+        """Tell whoever looks into the folder what is going on, where it can be told."""
+        with suppress(StoreFailed):
+            write_status(self.folder, Status.now(self.driver, round, phases, state))
 
     def first_token(self) -> None:
         """Called when a shard was made: the first one shows how long the start took."""
@@ -116,6 +138,8 @@ class Book:
     def stop(self, reason: str, state: State) -> None:
         """The run ends early; the summary says why. What waits to be committed is not: the caller flushes where the
         ledger can still be written."""
+        if self.summary.finished:
+            return
         self._update(stopped_because=reason)
         self.tracker.finish(self.summary)
         self.status(self.rounds_closed, [], state)
@@ -137,10 +161,11 @@ class Book:
         for row in rows:
             told = RoundSummary.from_json(json.loads(row.summary))
             if (known := timed.get(row.round)) is not None:
-                told = dataclasses.replace(told, seconds=known.seconds, checkpoint=known.checkpoint)
+                told = dataclasses.replace(told, seconds=known.seconds)
             else:
                 self.tracker.round(told)
-            closed.append(told)
+            export = export_folder(self.folder, row.round)
+            closed.append(dataclasses.replace(told, checkpoint=str(export) if export.is_dir() else None))
         summary = dataclasses.replace(
             blank,
             initial=closed[0],

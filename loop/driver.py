@@ -57,10 +57,13 @@ def take_up(task: Task, fleets: Fleets, book: Book) -> PolicyVersion:
     fleets.meet()
     held = fleets.restore()
     for number in range(max(held.round + held.complete, 1), book.rounds_closed):
-        if (lesson := book.lesson(number)).examples:
+        if (lesson := book.lesson(number)).rows:
             fleets.learn(lesson)
-    if book.policy.step and held.round < book.rounds_closed:
-        fleets.push(book.policy)
+    again = book.policy.step and held.round == book.rounds_closed and book.damaged()
+    if again:
+        fleets.rollback(book.policy)  # what is damaged was made with the weights before the open round's
+    if book.policy.step and (held.round < book.rounds_closed or again):
+        book.pushed_again(fleets.push(book.policy))
     return book.policy
 
 
@@ -91,6 +94,8 @@ def learn(
     report = round.do("learn", lambda: fleets.learn(Lesson(round.number, examples, responses, anchors)))
     round.learned(report)
     if report.steps == 0:
+        if fleets.holds() != policy:
+            fleets.push(policy)
         return policy
     version = PolicyVersion(round.number, policy.step + report.steps)
     round.pushed(version, round.do("push", lambda: fleets.push(version)))

@@ -6,7 +6,11 @@ import shutil
 from pathlib import Path
 
 from loop.retention import kept
+from loop.store import told_plainly
 from loop.summary import RunSummary
+
+PINNED = "forks"
+"""A file inside an exported checkpoint that names the runs that start from it."""
 
 
 def export_folder(folder: Path, round: int) -> Path:
@@ -14,13 +18,21 @@ def export_folder(folder: Path, round: int) -> Path:
     return folder / "checkpoints" / f"round-{round:03d}"
 
 
+def pin(export: Path, by: str) -> None:
+    """Keep an exported checkpoint for good, because the run `by` starts from it. Raises: StoreFailed."""
+    with told_plainly(str(export / PINNED)), open(export / PINNED, "a", encoding="utf-8") as handle:
+        handle.write(f"{by}\n")
+
+
 def retain_exports(folder: Path, keep: int, summary: RunSummary) -> None:
-    """Delete exported checkpoints but the newest `keep` (0: all stay), the best and the incumbent's."""
+    """Delete exported checkpoints but the newest `keep` (0: all stay), the best, the incumbent's, and those that
+    other runs start from."""
     rounds = [result.round for result in summary.rounds if export_folder(folder, result.round).is_dir()]
     if keep == 0 or len(rounds) <= keep:
         return
     scored = [(r.gold_score, r.round) for r in summary.rounds if r.gold_score is not None and r.round in rounds]
-    stay = kept(rounds, keep, max(scored)[1] if scored else None, rounds[-1])
+    pinned = [number for number in rounds if (export_folder(folder, number) / PINNED).exists()]
+    stay = kept(rounds, keep, max(scored)[1] if scored else None, rounds[-1], pinned)
     for number in rounds:
         if number not in stay:
             shutil.rmtree(export_folder(folder, number))

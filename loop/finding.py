@@ -11,8 +11,8 @@ LISTED = 5
 """Names spelled out in a sentence."""
 
 
-def find_run(run: str, runs: str = "runs") -> Path:
-    """The folder of a run, given as a path, as its name under `runs`, or as the beginning of one.
+def find_run(run: str, runs: str = "runs", exact: bool = False) -> Path:
+    """The folder of a run, given as a path, as its name under `runs`, or, unless `exact`, as the beginning of one.
 
     Raises: Refused when there is none, or when several begin like that.
     """
@@ -22,7 +22,9 @@ def find_run(run: str, runs: str = "runs") -> Path:
     if given.is_dir() and given.name != run:
         raise Refused(f"{run} is not the folder of a run: it has no {MARK}")
     known = _runs_under(Path(runs))
-    found = [one for one in known if one.name == run] or [one for one in known if one.name.startswith(run)]
+    found = [one for one in known if one.name == run] or [
+        one for one in known if not exact and one.name.startswith(run)
+    ]
     if len(found) == 1:
         return found[0].absolute()
     if found:

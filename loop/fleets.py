@@ -48,6 +48,11 @@ class Lesson:
     responses: list[ShardRef]
     anchors: list[ShardRef]
 
+    @property
+    def rows(self) -> int:
+        """How many examples there are."""
+        return sum(ref.rows for ref in self.examples)
+
 
 class Fleets(Protocol):
     """Rollout engines, judges, pairing workers and learner ranks."""
@@ -85,6 +90,14 @@ class Fleets(Protocol):
 
     def learn(self, lesson: Lesson) -> LearnReport:
         """Train on one round's examples, from where the learners' state stands inside that round."""
+        ...
+
+    def rollback(self, version: PolicyVersion) -> None:
+        """Learners go back to the end of the round that made a version, optimiser included."""
+        ...
+
+    def holds(self) -> PolicyVersion:
+        """The version that the engines hold."""
         ...
 
     def push(self, version: PolicyVersion) -> Pushed:

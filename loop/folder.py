@@ -55,7 +55,14 @@ def require_identity(task: Task) -> None:
         return
     if not (task.folder / MARK).is_file():
         raise Refused(f"folder={task.folder} exists and is not the folder of a run")
-    if read_mark(task.folder)["identity"] != task.identity:
+    mark = read_mark(task.folder)
+    moved = task.config.ledger.store is None and (task.folder / "ledger").is_dir()
+    if mark["store"] != task.store and not moved:
+        raise Refused(
+            f"folder={task.folder}: the tables of this run lie in {mark['store']}, not in {task.store}: leave "
+            "ledger.store and the folder's name as they were"
+        )
+    if mark["identity"] != task.identity:
         raise refusal(task.folder, task.identity, task.config, task.pool.digest, task.model_digest)
 
 

@@ -31,7 +31,8 @@ class Parent:
 
 
 def resolve(parent: str, runs: str) -> Parent:
-    """The policy that `RUN@ROUND` names; RUN is a folder, a name under `runs`, or how one begins.
+    """The policy that `RUN@ROUND` names; RUN is a folder or a whole name under `runs`: what begins
+    like it may be the fork itself.
 
     Raises: Refused when it is no such string, there is no such run, the round is not finished, or its policy was not
     exported or not kept.
@@ -39,7 +40,7 @@ def resolve(parent: str, runs: str) -> Parent:
     run, at, number = parent.rpartition("@")
     if not (run and at and number.isascii() and number.isdigit()):
         raise Refused(f"parent={parent} is not of the form RUN@ROUND, such as demo-1a2b3c4d@3")
-    folder, round = find_run(run, runs), int(number)
+    folder, round = find_run(run, runs, exact=True), int(number)
     if round == 0:
         raise Refused(f"parent={parent}: round 0 is the model that {folder.name} began with; leave `parent` out")
     ledger = Ledger(store_of(folder))

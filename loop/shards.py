@@ -180,6 +180,15 @@ def _source(path: str) -> Iterator[pa.NativeFile]:
         raise Damaged(f"{path} was committed and cannot be read as Parquet.") from error
 
 
+def is_damaged(ref: ShardRef) -> bool:
+    """Whether `verify` finds fault with a shard."""
+    try:
+        verify(ref)
+    except Damaged:
+        return True
+    return False
+
+
 def verify(ref: ShardRef) -> None:
     """Check that a shard's file has the content that its handle tells.
 

@@ -1,122 +1,121 @@
-"""The learner group under supervision, with ranks that only note what is asked of them."""
+"""Which lessons are learnt again when ranks die: with a group that only remembers what it was taught."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
-from actors import learners as module
+from actors import learners
 from actors.learners import Learners
 from loop.composition import compose
 from loop.errors import InfrastructureFailed, ProcessDied
 from loop.fleets import Lesson
 from loop.learning import LearnReport, Restored
-from loop.prompts.pool import PoolCounts, PromptPool
-from loop.task import Task
-
-LESSONS = [Lesson(number, [], [], []) for number in range(4)]
 
 
 class Group:
-    """Ranks of which one dies in the next call, as often as `deaths` says; they hold a checkpoint of round 1."""
+    """Ranks whose weights are the list of rounds that they learnt; checkpoints are copies of it."""
 
     ranks = 2
 
-    def __init__(self) -> None:
-        self.asked: list[str] = []
-        self.deaths = 0
+    def __init__(self, every: int) -> None:
+        self.every = every
+        self.weights: list[int] = []
+        self.saved: list[list[int]] = []
+        self.dies = False
 
-    def _ask(self, what: str, answer: Any) -> Any:
-        self.asked.append(what)
-        if self.deaths:
-            self.deaths -= 1
-            raise ProcessDied(f"{what}: a rank died")
-        return answer
+    def learn(self, round: int, *rest: Any) -> LearnReport:
+        if self.dies:
+            self.dies = False
+            raise ProcessDied("rank 1 died")
+        self.weights = [*self.weights, round]
+        if round % self.every == 0:
+            self.saved = [*self.saved, self.weights]
+        return LearnReport(steps=1)
 
-    def wait_ready(self, timeout_s: float) -> int:
-        return self._ask("wait_ready", 1000)
-
-    def restart(self) -> int:
-        self.asked.append("restart")
-        return 1000
+    def restart(self) -> None:
+        self.weights = []
 
     def restore(self) -> Restored:
-        return self._ask("restore", Restored(1, True, ()))
-
-    def learn(self, round: int, *arguments: Any) -> LearnReport:
-        return self._ask(f"learn {round}", LearnReport(steps=round))
-
-    def read_probe(self, texts_T: Any) -> str:
-        return self._ask("read_probe", "reading")
+        self.weights = self.saved[-1] if self.saved else []
+        return Restored(self.weights[-1] if self.weights else 0, True, ())
 
 
-class Told:
-    def __init__(self) -> None:
-        self.events: list[str] = []
-
-    def learners(self, event: str, detail: str, seconds: float | None = None) -> None:
-        self.events.append(event)
-
-    def notice(self, sentence: str) -> None:
-        pass
+def taught(monkeypatch: pytest.MonkeyPatch, *overrides: str) -> tuple[Learners, Group]:
+    config = compose(["experiment=demo", "rounds=9", *overrides])
+    group = Group(config.checkpoint.every)
+    monkeypatch.setattr(learners, "start_learners", lambda task, ranks: group)
+    told = SimpleNamespace(learners=lambda *_: None, notice=lambda _: None)
+    task = SimpleNamespace(config=config, identity="i")
+    return Learners(task, told), group  # type: ignore[arg-type]
 
 
-@pytest.fixture
-def started(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., tuple[Learners, Group, Told]]:
-    def start(*overrides: str) -> tuple[Learners, Group, Told]:
-        group, told = Group(), Told()
-        monkeypatch.setattr(module, "start_learners", lambda task, ranks: group)
-        pool = PromptPool({}, {}, [], [], PoolCounts(0, 0, 0, 0, 0, 0, 0))
-        task = Task(compose(["experiment=demo", *overrides]), "identity", tmp_path, pool, "model")
-        return Learners(task, told), group, told  # type: ignore[arg-type]
-
-    return start
+def lesson(round: int) -> Lesson:
+    return Lesson(round, [], [], [])
 
 
-Started = Callable[..., tuple[Learners, Group, Told]]
+@pytest.mark.parametrize("every", [1, 2, 3])
+def test_every_round_is_learnt_once_whenever_a_rank_dies(monkeypatch: pytest.MonkeyPatch, every: int) -> None:
+    for dies_in in range(1, 7):
+        ranks, group = taught(monkeypatch, f"checkpoint.every={every}")
+        for round in range(1, 7):
+            group.dies = round == dies_in
+            ranks.learn(lesson(round))
+        assert group.weights == [1, 2, 3, 4, 5, 6]
 
 
-def test_ranks_that_die_before_anything_was_restored_come_back_at_the_initial_policy(started: Started) -> None:
-    """The engines are met on it: a checkpoint taken up then would look like a failed push."""
-    learners, group, told = started()
-    group.deaths = 1
-    assert learners.wait_ready() == 1000
-    group.deaths = 1
-    assert learners.read_probe([]) == "reading"
-    assert "restore" not in group.asked
-    assert told.events == ["died", "restarted"] * 2
+def test_a_checkpoint_that_is_passed_over_leaves_no_gap(monkeypatch: pytest.MonkeyPatch) -> None:
+    ranks, group = taught(monkeypatch, "checkpoint.keep=2")
+    for round in (1, 2, 3):
+        ranks.learn(lesson(round))
+    group.saved.pop()
+    group.dies = True
+    ranks.learn(lesson(4))
+    assert group.weights == [1, 2, 3, 4]
 
 
-def test_after_a_restore_ranks_come_back_at_their_checkpoint(started: Started) -> None:
-    learners, group, _ = started()
-    learners.restore()
-    group.deaths, group.asked = 1, []
-    learners.read_probe([])
-    assert group.asked == ["read_probe", "restart", "restore", "read_probe"]
+def test_without_the_lessons_in_between_it_stops(monkeypatch: pytest.MonkeyPatch) -> None:
+    ranks, group = taught(monkeypatch, "checkpoint.keep=2")
+    for round in (1, 2, 3):
+        ranks.learn(lesson(round))
+    group.saved = group.saved[:1]
+    group.dies = True
+    with pytest.raises(InfrastructureFailed, match="reach to round 1 only"):
+        ranks.learn(lesson(4))
 
 
-def test_ranks_that_die_in_their_first_lesson_go_on_from_its_checkpoint(started: Started) -> None:
-    learners, group, _ = started()
-    group.deaths = 1
-    assert learners.learn(LESSONS[1]).steps == 1
-    assert group.asked == ["learn 1", "restart", "restore", "learn 1"]
+def test_after_a_restart_it_knows_only_what_came_since(monkeypatch: pytest.MonkeyPatch) -> None:
+    ranks, group = taught(monkeypatch)
+    group.saved = [[1], [1, 2]]
+    assert ranks.restore().round == 2
+    group.saved.pop()
+    group.dies = True
+    with pytest.raises(InfrastructureFailed, match="reach to round 1 only"):
+        ranks.learn(lesson(3))
 
 
-def test_what_came_after_the_checkpoint_is_learnt_again(started: Started) -> None:
-    learners, group, _ = started("checkpoint.every=3", "rounds=9")
-    for number in (1, 2):
-        learners.learn(LESSONS[number])
-    group.deaths, group.asked = 1, []
-    learners.read_probe([])
-    assert group.asked == ["read_probe", "restart", "restore", "learn 2", "read_probe"]
+def test_ranks_that_die_before_they_moved_begin_at_the_initial_policy(monkeypatch: pytest.MonkeyPatch) -> None:
+    ranks, group = taught(monkeypatch)
+    group.saved = [[1]]
+    deaths = iter([True, False])
+
+    def ready(timeout_s: float) -> int:
+        if next(deaths):
+            raise ProcessDied("rank 0 died")
+        return 7
+
+    group.wait_ready = ready  # type: ignore[attr-defined]
+    assert ranks.wait_ready() == 7 and group.weights == [], "engines are met with the initial policy"
 
 
-def test_ranks_that_die_too_often_end_the_run(started: Started) -> None:
-    learners, group, told = started("fleet.max_restarts=2")
-    group.deaths = 3
-    with pytest.raises(InfrastructureFailed, match="failed 3 times, last because wait_ready: a rank died"):
-        learners.wait_ready()
-    assert told.events.count("died") == 3
+def test_it_gives_up_after_the_restarts_that_are_allowed(monkeypatch: pytest.MonkeyPatch) -> None:
+    ranks, group = taught(monkeypatch, "fleet.max_restarts=1")
+
+    def always(*_: Any) -> LearnReport:
+        raise ProcessDied("rank 1 died")
+
+    monkeypatch.setattr(group, "learn", always)
+    with pytest.raises(InfrastructureFailed, match="failed 2 times, last because rank 1 died"):
+        ranks.learn(lesson(1))

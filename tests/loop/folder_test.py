@@ -54,6 +54,20 @@ def test_another_identity_is_refused_with_what_differs(tmp_path: Path) -> None:
         require_identity(other)
 
 
+def test_tables_that_lie_elsewhere_are_not_begun_again(tmp_path: Path) -> None:
+    begun(tmp_path / "run", "ledger.store=s3://bucket/a")
+    require_identity(task(tmp_path / "run", "ledger.store=s3://bucket/a"))
+    for other in ([], ["ledger.store=s3://bucket/b"]):
+        with pytest.raises(Refused, match="the tables of this run lie in s3://bucket/a/run, not in"):
+            require_identity(task(tmp_path / "run", *other))
+
+
+def test_a_run_may_be_moved_with_its_tables(tmp_path: Path) -> None:
+    (begun(tmp_path / "run").folder / "ledger").mkdir()
+    (tmp_path / "run").rename(tmp_path / "moved")
+    require_identity(task(tmp_path / "moved"))
+
+
 def test_fresh_starts_beside(tmp_path: Path) -> None:
     begun(tmp_path / "run")
     begun(tmp_path / "run.2")

@@ -163,15 +163,45 @@ def test_rounds_between_checkpoints_are_learnt_again_from_the_ledger(tmp_path: P
     ]
 
 
+def damage(ref: ShardRef) -> None:
+    """Change one byte of a shard's file."""
+    content = bytearray(Path(ref.path).read_bytes())
+    content[len(content) // 2] ^= 0xFF
+    Path(ref.path).write_bytes(bytes(content))
+
+
 def test_a_damaged_shard_of_the_open_round_is_made_again(tmp_path: Path) -> None:
     whole = drive(tmp_path / "whole", *SETTINGS).fleets.calls
     at = whole.index("learn")
     drive(tmp_path / "cut", *SETTINGS, dies_at=at)
     ledger = Ledger(tmp_path / "cut" / "ledger")
-    ref = ledger.committed("responses", 1)[0]
-    content = bytearray(Path(ref.path).read_bytes())
-    content[len(content) // 2] ^= 0xFF
-    Path(ref.path).write_bytes(bytes(content))
+    damage(ledger.committed("responses", 1)[0])
     summary, (second,) = to_the_end(tmp_path / "cut")
     assert summary.finished and "made again" in second.screen
     assert tables(tmp_path / "cut") == tables(tmp_path / "whole")
+
+
+def test_a_shard_found_damaged_after_learning_began_is_made_with_the_weights_before(tmp_path: Path) -> None:
+    whole = drive(tmp_path / "whole", *SETTINGS).fleets.calls
+    drive(tmp_path / "cut", *SETTINGS, dies_at=whole.index("push:r2-s6"))
+    damage(Ledger(tmp_path / "cut" / "ledger").committed("responses", 2)[1])
+    summary, (second,) = to_the_end(tmp_path / "cut")
+    assert second.fleets.calls[:4] == ["meet", "restore", "rollback:r1-s3", "push:r1-s3"]
+    assert summary.finished and tables(tmp_path / "cut") == tables(tmp_path / "whole")
+
+
+def test_a_round_whose_steps_were_all_skipped_is_taken_up_with_the_weights_before(tmp_path: Path) -> None:
+    whole = drive(tmp_path / "whole", *SETTINGS, skips_in=2)
+    assert whole.summary is not None and whole.summary.rounds[-1].policy == "r1-s3"
+    at = len(whole.fleets.calls) - 2
+    assert drive(tmp_path / "cut", *SETTINGS, dies_at=at, skips_in=2).summary is None
+    second = drive(tmp_path / "cut", *SETTINGS, skips_in=2)
+    assert second.summary is not None and "push:r1-s3" in second.fleets.calls
+    assert tables(tmp_path / "cut") == tables(tmp_path / "whole")
+
+
+def test_weights_that_are_not_those_that_the_ledger_knows_are_told(tmp_path: Path) -> None:
+    whole = drive(tmp_path / "whole", *SETTINGS).fleets.calls
+    drive(tmp_path / "cut", *SETTINGS, dies_at=whole.index("export") + 1)
+    assert "learnt again" not in drive(tmp_path / "cut", *SETTINGS, dies_at=3).screen
+    assert "learnt again" in drive(tmp_path / "cut", *SETTINGS, other_weights=1).screen

@@ -38,19 +38,31 @@ class Killed(BaseException):
 class StubFleets:
     """Does nothing, but writes what the driver expects, and remembers the order of calls.
 
-    `dies_at` calls later it is killed. What it holds of a policy is in a file beside the store, as a learner's
-    checkpoint would be: every learn phase ends with one.
+    `dies_at` calls later it is killed; in round `skips_in` no optimiser step is applied; with `other_weights` what it
+    pushes has another digest. What it holds of a policy is in a file beside the store, as a learner's checkpoint would
+    be: every learn phase ends with one.
     """
 
-    def __init__(self, store: str, examples: int = 1, failed: int = 0, steps: int = 3, dies_at: int = -1) -> None:
+    def __init__(
+        self,
+        store: str,
+        examples: int = 1,
+        failed: int = 0,
+        steps: int = 3,
+        dies_at: int = -1,
+        skips_in: int = -1,
+        other_weights: int = 0,
+    ) -> None:
         self.store = store
         self.examples = examples
         self.failed = failed
         self.steps = steps
         self.dies_at = dies_at
+        self.skips_in = skips_in
+        self.other_weights = other_weights
         self.calls: list[str] = []
         self.asked: list[GenerateRequest] = []
-        self.holds = 0
+        self.holds_round = 0
         self.serves = "r0-s0"
 
     def called(self, name: str) -> None:
@@ -69,8 +81,8 @@ class StubFleets:
 
     def restore(self) -> Restored:
         self.called("restore")
-        self.holds = json.loads(self.checkpoint.read_text()) if self.checkpoint.exists() else 0
-        return Restored(self.holds, True, ())
+        self.holds_round = json.loads(self.checkpoint.read_text()) if self.checkpoint.exists() else 0
+        return Restored(self.holds_round, True, ())
 
     def generate(self, requests: Iterable[GenerateRequest]) -> Iterator[ShardRef]:
         for request in requests:
@@ -130,15 +142,23 @@ class StubFleets:
 
     def learn(self, lesson: Lesson) -> LearnReport:
         self.called("learn")
-        assert self.holds in (lesson.round - 1, lesson.round), "no round is left out, none is learnt twice"
-        self.holds = lesson.round
+        assert self.holds_round in (lesson.round - 1, lesson.round), "no round is left out, none is learnt twice"
+        self.holds_round = lesson.round
         self.checkpoint.write_text(json.dumps(lesson.round))
-        return LearnReport(steps=self.steps, loss=0.5, terms={"margin": 1.0, "accuracy": 0.75})
+        steps = 0 if lesson.round == self.skips_in else self.steps
+        return LearnReport(steps=steps, loss=0.5, terms={"margin": 1.0, "accuracy": 0.75})
+
+    def rollback(self, version: PolicyVersion) -> None:
+        self.called(f"rollback:{version}")
+        self.holds_round = version.round
+
+    def holds(self) -> PolicyVersion:
+        return PolicyVersion.parse(self.serves)
 
     def push(self, version: PolicyVersion) -> Pushed:
         self.called(f"push:{version}")
         self.serves = str(version)
-        return Pushed("{}", f"digest of {version}", 1e-6)
+        return Pushed("{}", f"digest of {version}" + "'" * self.other_weights, 1e-6)
 
     def export(self, version: PolicyVersion, folder: Path) -> None:
         self.called("export")
