@@ -37,6 +37,7 @@ from loop.prompts.encoding import encode
 from loop.prompts.loading import load_prompts
 from loop.prompts.tokenizer import load_tokenizer
 from loop.push import refuse_oversized
+from loop.records import Telemetry
 from loop.scale import forget
 from loop.status import State
 from loop.summary import RunSummary
@@ -175,6 +176,8 @@ def execute(task: Task, view: View, started: float) -> RunSummary:
         book = Book(task, blank_summary(task), ledger, driver, view, tracker, lambda: memory.peak_gib, started, shown)
         if book.rounds_closed > config.rounds:  # it ended between its last round and its summary
             return book.finish()
+        if driver > 1:
+            book.told(Telemetry(book.rounds_closed, "start", "resumed", time.time(), detail=f"as driver {driver}"))
         if book.rounds_closed:
             view.notice(f"Going on at round {book.rounds_closed}; everything committed before stays.")
         try:

@@ -109,8 +109,12 @@ class Book:
         if round.number and self.examples_shown:
             self.tracker.examples(round.number, shown_examples(round, self.task.prompts_path, self.examples_shown))
         self._open = None
-        self._update(**({"rounds": [*self.summary.rounds, result]} if round.number else {"initial": result}))
-        retain_exports(self.folder, self.task.config.export.keep, self.summary)
+        if not round.number:
+            self._update(initial=result)
+            return
+        rounds = [*self.summary.rounds, result]
+        gone = retain_exports(self.folder, self.task.config.export.keep, rounds)
+        self._update(rounds=[dataclasses.replace(r, checkpoint=None) if r.round in gone else r for r in rounds])
 
     def told(self, event: Telemetry) -> None:
         """What befell an actor; kept for the round that is open."""

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Sequence
 from pathlib import Path
 
 from loop.retention import kept
 from loop.store import told_plainly
-from loop.summary import RunSummary
+from loop.summary import RoundSummary
 
 PINNED = "forks"
 """A file inside an exported checkpoint that names the runs that start from it."""
@@ -24,15 +25,16 @@ def pin(export: Path, by: str) -> None:
         handle.write(f"{by}\n")
 
 
-def retain_exports(folder: Path, keep: int, summary: RunSummary) -> None:
+def retain_exports(folder: Path, keep: int, results: Sequence[RoundSummary]) -> list[int]:
     """Delete exported checkpoints but the newest `keep` (0: all stay), the best, the incumbent's, and those that
-    other runs start from."""
-    rounds = [result.round for result in summary.rounds if export_folder(folder, result.round).is_dir()]
+    other runs start from. `results` are all rounds that were trained; returns those whose checkpoints went."""
+    rounds = [result.round for result in results if export_folder(folder, result.round).is_dir()]
     if keep == 0 or len(rounds) <= keep:
-        return
-    scored = [(r.gold_score, r.round) for r in summary.rounds if r.gold_score is not None and r.round in rounds]
+        return []
+    scored = [(r.gold_score, r.round) for r in results if r.gold_score is not None and r.round in rounds]
     pinned = [number for number in rounds if (export_folder(folder, number) / PINNED).exists()]
     stay = kept(rounds, keep, max(scored)[1] if scored else None, rounds[-1], pinned)
-    for number in rounds:
-        if number not in stay:
-            shutil.rmtree(export_folder(folder, number))
+    gone = [number for number in rounds if number not in stay]
+    for number in gone:
+        shutil.rmtree(export_folder(folder, number))
+    return gone

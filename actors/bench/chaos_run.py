@@ -87,6 +87,16 @@ def owner(point: str) -> str:
     return next((kind for begins, kind in OWN.items() if point.startswith(begins)), "driver")
 
 
+def gets_over(kill: Kill, held: Held) -> bool:
+    """Whether a process that comes to a point shows that the run goes on after a kill: after a driver's, when a phase
+    begins or brings something; otherwise when the driver makes a step, or a process that is younger than the kill."""
+    if held.at <= kill.at:
+        return False
+    if kill.actor == "driver":
+        return held.point.startswith(("phase/", "shard/"))
+    return owner(held.point) == "driver" or held.pid not in kill.alive
+
+
 class Disturber:
     """Runs a command to its end and makes the strikes meanwhile.
 
@@ -226,15 +236,10 @@ class Disturber:
         return victims
 
     def _went_on(self, held: Held) -> None:
-        """Note which kills the run has got over with this step: one by the driver, or by a process that came since."""
+        """Note which kills the run has got over with this step."""
         for kill in self.record.kills:
-            if kill.goes_on_s is None and kill.watched and held.at > kill.at:
-                if kill.actor == "driver":
-                    over = held.point.startswith(("phase/", "shard/"))
-                else:
-                    over = owner(held.point) == "driver" or held.pid not in kill.alive
-                if over:
-                    kill.goes_on_s = held.at - kill.at
+            if kill.goes_on_s is None and kill.watched and gets_over(kill, held):
+                kill.goes_on_s = held.at - kill.at
 
     def _ended(self, status: int) -> None:
         """The command ended: complete, killed, or by itself. Unless it is complete, it is given again."""

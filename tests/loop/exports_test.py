@@ -3,7 +3,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from loop.exports import export_folder, pin, retain_exports
-from loop.summary import RoundSummary, RunSummary
+from loop.summary import RoundSummary
 
 
 def kept_of(folder: Path, scores: list[float | None], keep: int) -> list[int]:
@@ -11,9 +11,10 @@ def kept_of(folder: Path, scores: list[float | None], keep: int) -> list[int]:
     rounds = [RoundSummary(n, f"r{n}-s{n}", gold_score=score) for n, score in enumerate(scores, start=1)]
     for one in rounds:
         export_folder(folder, one.round).mkdir(parents=True, exist_ok=True)
-    summary = RunSummary("run", "i", "e", "a", "j", "m", 0, False, RoundSummary(0, "r0-s0"), rounds, 0.0)
-    retain_exports(folder, keep, summary)
-    return [one.round for one in rounds if export_folder(folder, one.round).is_dir()]
+    gone = retain_exports(folder, keep, rounds)
+    left = [one.round for one in rounds if export_folder(folder, one.round).is_dir()]
+    assert sorted([*gone, *left]) == [one.round for one in rounds]
+    return left
 
 
 def test_the_newest_and_the_best_stay(tmp_path: Path) -> None:
