@@ -121,4 +121,4 @@ def _name(process: psutil.Process) -> str:
     """A process's title, or the program that it runs."""
     words = _title(process).split()
     shown = [Path(word).name for word in words if word.startswith("ray::") or word.endswith(".py")]
-    return (shown or words or [str(process.pid)])[0]
+    return shown[0] if shown else "unnamed"
