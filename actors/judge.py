@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import cache
 from typing import Any
 
 from actors.pairing import pair_shard
 from actors.self_judge import SelfJudge
-from loop.config import AlgorithmConfig, Plan
+from loop.config import AlgorithmConfig, Plan, PlanConfig
 from loop.judges.judge import Asked, Judge, Reply
-from loop.judging import groups_of, questions
+from loop.plans import next_questions
 from loop.records import Judgement, Prompt, Question, Response, ShardRef, digest_of
 from loop.shards import read_shard, write_shard
+from loop.verdicts import groups_of
+
+EVALUATION = PlanConfig(Plan.pointwise)
+"""What is asked about answers to held-out prompts, whatever the recipe asks about those it learns from."""
 
 
 class JudgeActor:
@@ -31,11 +35,8 @@ class JudgeActor:
         if isinstance(self.training_judge, SelfJudge):
             self.training_judge.engines = list(engines)
         rows = read_shard(responses, Response)
-        judge, plan = (self.evaluation_judge, Plan.pointwise) if evaluation else (self.training_judge, self.recipe.plan)
-        asked = self._asked(rows, plan)
-        policy = rows[0].policy
-        replies, version = judge.answer(asked, policy), judge.version(policy)
-        judgements = [_row(responses.round, a, r, version) for a, r in zip(asked, replies, strict=True)]
+        judge, plan = (self.evaluation_judge, EVALUATION) if evaluation else (self.training_judge, self.recipe.plan)
+        judgements = self._ask(judge, plan, rows, responses.round)
         table = "evaluation_judgements" if evaluation else "judgements"
         return write_shard(
             self.store, table, responses.round, responses.shard, judgements, Judgement, _statistics(judgements)
@@ -45,14 +46,22 @@ class JudgeActor:
         """The examples of one judged shard; see `pair_shard`."""
         return pair_shard(self.store, self.recipe, responses, judgements)
 
-    def _asked(self, rows: Sequence[Response], plan: Plan) -> list[Asked]:
-        prompts = _prompts(self.prompts_path)
-        texts = {r.response_id: r.text for r in rows}
-        return [
-            Asked(q, prompts[q.prompt_id].turns(), tuple(texts[i] for i in q.response_ids), prompts[q.prompt_id].answer)
-            for group in groups_of(rows)
-            for q in questions(plan, group)
-        ]
+    def _ask(self, judge: Judge, plan: PlanConfig, rows: Sequence[Response], round: int) -> list[Judgement]:
+        """Judgements by group, and in a group by the plan's order. What all groups ask next goes to the judge as one
+        batch, until none has a question left."""
+        texts, policy = {r.response_id: r.text for r in rows}, rows[0].policy
+        version = judge.version(policy)
+        groups = groups_of(rows)
+        told: dict[str, list[Judgement]] = {group.prompt_id: [] for group in groups}
+        while questions := [q for group in groups for q in next_questions(plan, group, told[group.prompt_id])]:
+            asked = [self._shown(question, texts) for question in questions]
+            for one, reply in zip(asked, judge.answer(asked, policy), strict=True):
+                told[one.question.prompt_id].append(_row(round, one, reply, version))
+        return [judgement for group in groups for judgement in told[group.prompt_id]]
+
+    def _shown(self, question: Question, texts: Mapping[str, str]) -> Asked:
+        prompt = _prompts(self.prompts_path)[question.prompt_id]
+        return Asked(question, prompt.turns(), tuple(texts[i] for i in question.response_ids), prompt.answer)
 
 
 @cache

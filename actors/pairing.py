@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections import defaultdict
 
 from loop.config import AlgorithmConfig
-from loop.judging import groups_of, is_tied, verdict
 from loop.pairing import pair
+from loop.recipe import rule_of
 from loop.records import Example, Judgement, Response, ShardRef
 from loop.shards import read_shard, write_shard
+from loop.verdicts import groups_of, is_tied, verdict
 
 
 def pair_shard(store: str, recipe: AlgorithmConfig, responses: ShardRef, judgements: ShardRef) -> ShardRef:
@@ -17,6 +18,7 @@ def pair_shard(store: str, recipe: AlgorithmConfig, responses: ShardRef, judgeme
     Statistics: groups; ties, groups without an example because the judge saw no difference; unusable, groups without
     one for another reason (failed judgements, or the better answer was cut or the same).
     """
+    rule, options = rule_of(recipe)
     by_prompt: dict[str, list[Judgement]] = defaultdict(list)
     for judgement in read_shard(judgements, Judgement):
         by_prompt[judgement.prompt_id].append(judgement)
@@ -25,7 +27,7 @@ def pair_shard(store: str, recipe: AlgorithmConfig, responses: ShardRef, judgeme
     groups = groups_of(read_shard(responses, Response))
     for group in groups:
         judged = verdict(recipe.plan, group, by_prompt[group.prompt_id])
-        found = pair(recipe, group, judged, responses.round)
+        found = pair(rule, options, group, judged, responses.round, recipe.truncated_may_win)
         ties += not found and is_tied(judged)
         unusable += not found and not is_tied(judged)
         examples += found

@@ -1,29 +1,109 @@
-"""Pairing: from a judged group to examples. One file per rule; `pair` picks the rule that a recipe names."""
+"""Pairing: from a judged group to examples. One file per family of rules; `RULES` is the table of them."""
 
 from __future__ import annotations
 
-from loop.config import AlgorithmConfig, Pairing
-from loop.judging import Group, Verdict
-from loop.pairing.best_worst import best_worst
-from loop.pairing.pair import Pair
-from loop.pairing.ranked import ranked
+from collections.abc import Mapping
+from math import inf
+
+from loop.errors import Refused
+from loop.pairing.all_pairs import ALL_PAIRS, HALVES
+from loop.pairing.best_worst import BEST_SECOND, BEST_WORST, LENGTH_PENALISED, MAX_RANDOM
+from loop.pairing.constraint_aware import CONSTRAINT_AWARE
+from loop.pairing.curriculum import CURRICULUM
+from loop.pairing.found import Found, Options, Rule
+from loop.pairing.keep import keep_largest
+from loop.pairing.length_banded import LENGTH_BANDED
+from loop.pairing.listed import LISTED
+from loop.pairing.minimax import MINIMAX
+from loop.pairing.ranked import BEST_AGAINST_REST, RANKED, RANKED_ADJACENT, WITH_BASELINE
+from loop.pairing.rejection_sampling import REJECTION_SAMPLING
+from loop.pairing.right_wrong import KEEP_CORRECT, LABELLED, RANDOM_RIGHT_WRONG
+from loop.pairing.self_consistency import SELF_CONSISTENCY
+from loop.pairing.tournament import TOURNAMENT
+from loop.pairing.unordered import UNORDERED
+from loop.pairing.win_rate import WIN_RATE, WIN_RATE_OF_SCORES, WIN_RATE_SKEW
 from loop.records import Example, digest_of
+from loop.verdict import Group, Verdict
 
-__all__ = ["Pair", "best_worst", "pair", "ranked"]
+__all__ = ["RULES", "Found", "Rule", "keep_largest", "named_rule", "pair"]
+
+RULES: dict[str, Rule] = {
+    rule.name: rule
+    for rule in (
+        BEST_WORST,
+        MAX_RANDOM,
+        BEST_SECOND,
+        LENGTH_PENALISED,
+        LENGTH_BANDED,
+        RANKED,
+        RANKED_ADJACENT,
+        BEST_AGAINST_REST,
+        WITH_BASELINE,
+        ALL_PAIRS,
+        HALVES,
+        WIN_RATE,
+        WIN_RATE_OF_SCORES,
+        WIN_RATE_SKEW,
+        UNORDERED,
+        TOURNAMENT,
+        REJECTION_SAMPLING,
+        CURRICULUM,
+        CONSTRAINT_AWARE,
+        MINIMAX,
+        SELF_CONSISTENCY,
+        RANDOM_RIGHT_WRONG,
+        KEEP_CORRECT,
+        LABELLED,
+        LISTED,
+    )
+}
 
 
-def pair(recipe: AlgorithmConfig, group: Group, verdict: Verdict, round: int) -> list[Example]:
-    """The examples of one judged group, under the recipe's pairing rule."""
-    rule = recipe.pairing
-    if rule.name is Pairing.best_worst:
-        pairs = best_worst(group, verdict, recipe.truncated_may_win)
-    else:
-        pairs = ranked(group, verdict, rule.link, rule.min_strength, recipe.truncated_may_win)
-    return [_example(group, round, p) for p in pairs]
+def named_rule(name: str, options: Mapping[str, float | str] | None = None) -> tuple[Rule, Options]:
+    """The rule of that name and its options, defaults filled in. Raises `Refused` for a name, an option or an option's
+    value that there is not."""
+    if name not in RULES:
+        raise Refused(f"there is no pairing rule named {name!r}; there are {', '.join(sorted(RULES))}")
+    rule, given = RULES[name], dict(options or {})
+    if unknown := sorted(set(given) - set(rule.options)):
+        known = ", ".join(sorted(rule.options)) or "none"
+        raise Refused(f"pairing rule {name} has no option {unknown[0]!r}; it has {known}")
+    for option, value in given.items():
+        _check(rule, option, value)
+    return rule, {**rule.options, **given}
 
 
-def _example(group: Group, round: int, pair: Pair) -> Example:
-    ids = [r.response_id for r in group.responses_K]
-    chosen, rejected = ids[pair.chosen], ids[pair.rejected]
-    example_id = digest_of("example", round, chosen, rejected)
-    return Example(example_id, round, group.prompt_id, chosen, rejected, pair.strength, pair.margin, 1.0)
+def _check(rule: Rule, option: str, value: float | str) -> None:
+    said = f"pairing rule {rule.name}: {option}={value}"
+    if option in rule.choices:
+        if value not in rule.choices[option]:
+            raise Refused(f"{said} must be one of {', '.join(rule.choices[option])}")
+        return
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise Refused(f"{said} must be a number")
+    low, high = rule.bounds.get(option, (-inf, inf))
+    if not low <= value <= high:  # refuses nan too
+        raise Refused(f"{said} must lie between {low:g} and {high:g}")
+
+
+def pair(
+    rule: Rule, options: Options, group: Group, verdict: Verdict, round: int, truncated_may_win: bool
+) -> list[Example]:
+    """The examples of one judged group under a rule. Their ids are digests of what they hold."""
+    return [_example(group, round, found) for found in rule.of(group, verdict, options, truncated_may_win)]
+
+
+def _example(group: Group, round: int, found: Found) -> Example:
+    ids = [group.responses_K[i].response_id for i in found.members]
+    return Example(
+        example_id=digest_of("example", round, ids, found.roles),
+        round=round,
+        prompt_id=group.prompt_id,
+        response_ids=ids,
+        roles=list(found.roles),
+        labels=list(found.labels),
+        strength=found.strength,
+        margin=found.margin,
+        weight=found.weight,
+        stage=found.stage,
+    )

@@ -1,0 +1,87 @@
+"""The parts that pairing rules share: who takes part, what is known of them, in which order they stand, and chance
+that follows from response ids."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+
+from loop.pairing.found import is_pair, may_win
+from loop.records import seed_of
+from loop.verdict import Group, Verdict
+
+COMPARED_ONLY = ("baseline", "opponent")
+"""Purposes of responses that the others are compared with; they are not candidates themselves."""
+
+
+def candidates(group: Group) -> list[int]:
+    """Positions of the responses that take part: the policy's samples and a teacher's."""
+    return [i for i, response in enumerate(group.responses_K) if response.purpose not in COMPARED_ONLY]
+
+
+def known_scores(group: Group, verdict: Verdict) -> dict[int, float]:
+    """The known scores of the candidates, by position."""
+    assert verdict.scores_K is not None, "the rule reads scores"
+    return {i: score for i in candidates(group) if (score := verdict.scores_K[i]) is not None}
+
+
+def known_objectives(group: Group, verdict: Verdict) -> dict[int, tuple[float, ...]]:
+    """The objectives `[M]` of the candidates of which every one is known, by position."""
+    assert verdict.objectives_KM is not None, "the rule reads objectives"
+    known = {i: tuple(x for x in verdict.objectives_KM[i] if x is not None) for i in candidates(group)}
+    return {i: row for i, row in known.items() if row and len(row) == len(verdict.objectives_KM[i])}
+
+
+def by_id(group: Group, members: Iterable[int]) -> list[int]:
+    """The members in the order of their response ids: an order free of positions, and unrelated to quality."""
+    return sorted(members, key=lambda i: group.responses_K[i].response_id)
+
+
+def descending(group: Group, values: Mapping[int, float]) -> list[int]:
+    """Positions from the largest value to the smallest, equal ones by response id."""
+    return sorted(by_id(group, values), key=lambda i: -values[i])
+
+
+def distinct(group: Group, members: Iterable[int]) -> list[int]:
+    """One of each set of responses with the same tokens, by response id."""
+    first: dict[tuple[int, ...], int] = {}
+    for i in by_id(group, members):
+        first.setdefault(tuple(group.responses_K[i].tokens_T), i)
+    return list(first.values())
+
+
+def best(group: Group, values: Mapping[int, float], truncated_may_win: bool) -> int | None:
+    """The position with the largest value among those that may win; among equals the smallest response id."""
+    winners = {i: value for i, value in values.items() if may_win(group, i, truncated_may_win)}
+    return descending(group, winners)[0] if winners else None
+
+
+def worst(group: Group, values: Mapping[int, float]) -> int:
+    """The position with the smallest value; among equals the smallest response id."""
+    return min(by_id(group, values), key=lambda i: values[i])
+
+
+def extremes(group: Group, values: Mapping[int, float], truncated_may_win: bool) -> tuple[int, int] | None:
+    """Best and worst; none when nothing lies between their values, or when they are no pair."""
+    chosen = best(group, values, truncated_may_win)
+    if chosen is None:
+        return None
+    rejected = worst(group, values)
+    if values[chosen] <= values[rejected] or not is_pair(group, chosen, rejected, truncated_may_win):
+        return None
+    return chosen, rejected
+
+
+def length(group: Group, response: int) -> int:
+    """Length of a response in characters."""
+    return len(group.responses_K[response].text)
+
+
+def uniform(*parts: object) -> float:
+    """A number in [0, 1) that follows from the parts; give it response ids, which no two responses share."""
+    return (seed_of("pairing", *parts) >> 10) / 2**53
+
+
+def drawn(group: Group, members: Sequence[int], *parts: object) -> int:
+    """One of the members by chance, whatever their order."""
+    ordered = by_id(group, members)
+    return ordered[int(uniform(*parts, *(group.responses_K[i].response_id for i in ordered)) * len(ordered))]

@@ -1,0 +1,50 @@
+"""Two samples as they are, with the judge's probability between them (online IPO, EGPO)."""
+
+from __future__ import annotations
+
+from itertools import combinations
+from statistics import fmean
+
+from loop.config import Plan
+from loop.pairing.candidates import by_id, candidates
+from loop.pairing.found import Found, Options, Rule, graded_pair
+from loop.verdict import Group, Verdict
+from loop.verdicts import Table
+
+
+def unordered(group: Group, verdict: Verdict, options: Options, truncated_may_win: bool) -> list[Found]:
+    """Every two samples y, y' as a pair, ties included. `margin` is the difference of their win rates against the
+    group's opponents y'' (purpose `opponent`): P(y > y'') - P(y' > y''). Without an opponent each is the other's:
+    P(y > y') - P(y' > y). `strength` is (1 + margin) / 2, which is P(y > y') without an opponent.
+
+    The stronger one is called chosen. A pair with a hole in what the margin is made of is none.
+    """
+    table_KK = verdict.preferences_KK
+    assert table_KK is not None, "unordered pairs need preferences"
+    opponents = [i for i, response in enumerate(group.responses_K) if response.purpose == "opponent"]
+    pairs = []
+    for i, j in combinations(by_id(group, candidates(group)), 2):
+        if opponents:
+            margin = _advantage(table_KK, i, j, opponents)
+            strength = None if margin is None else (1 + margin) / 2
+        else:
+            strength = table_KK[i][j]
+            margin = None if strength is None else 2 * strength - 1
+        if margin is not None and strength is not None:
+            pairs += graded_pair(group, i, j, strength, margin, truncated_may_win)
+    return pairs
+
+
+def _advantage(table_KK: Table, i: int, j: int, opponents: list[int]) -> float | None:
+    """The mean over opponents of P(i beats it) - P(j beats it)."""
+    known = [(a, b) for k in opponents if (a := table_KK[i][k]) is not None and (b := table_KK[j][k]) is not None]
+    return fmean(a - b for a, b in known) if len(known) == len(opponents) else None
+
+
+UNORDERED = Rule(
+    name="unordered",
+    source="Calandriello et al. 2024 (online IPO), arXiv:2403.08635; Zhou et al. 2025 (EGPO), arXiv:2503.08942",
+    of=unordered,
+    reads="preferences",
+    plans=(Plan.all_pairs,),
+)

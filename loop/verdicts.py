@@ -1,0 +1,116 @@
+"""Verdicts: what a group's judgements say, and the aggregates of scores and preferences that methods learn from.
+
+Everything here is a pure function, and free of the order in which rows come. None is a hole wherever it stands.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from statistics import fmean
+
+from loop.config import Plan, PlanConfig
+from loop.records import Judgement, Response
+from loop.verdict import Group, Verdict
+
+Column = tuple[float | None, ...]
+Table = tuple[Column, ...]
+
+CLIP = 1e-4
+"""Probabilities are kept this far from 0 and 1 before the logit."""
+
+
+def groups_of(responses: Sequence[Response]) -> list[Group]:
+    """Responses as groups, in the order in which prompts first appear."""
+    by_prompt: dict[str, list[Response]] = defaultdict(list)
+    for response in responses:
+        by_prompt[response.prompt_id].append(response)
+    return [Group(p, tuple(sorted(rows, key=lambda r: r.k))) for p, rows in by_prompt.items()]
+
+
+def verdict(plan: PlanConfig, group: Group, judgements: Iterable[Judgement]) -> Verdict:
+    """Aggregate a group's judgements. Repeats of a question are averaged, without those that failed; where all failed
+    there is a hole. A judgement that is given twice, by its id, counts once.
+
+    A plan that compares gives P(i beats j) = (q(i, j) + 1 - q(j, i)) / 2, which is free of the order shown; a hole
+    unless both orders are known. Where each pair is shown in one order only, that one says it all.
+    """
+    known = _known(judgements)
+    ids = [r.response_id for r in group.responses_K]
+    if plan.name is Plan.pointwise:
+        return Verdict(scores_K=tuple(known.get((i,)) for i in ids))
+    orders = 2 if plan.both_orders else 1
+    return Verdict(preferences_KK=tuple(tuple(_preference(known, a, b, orders) for b in ids) for a in ids))
+
+
+def _known(judgements: Iterable[Judgement]) -> dict[tuple[str, ...], float]:
+    """The mean value of each order shown, where there is any."""
+    values: dict[tuple[str, ...], list[float]] = defaultdict(list)
+    for judgement in {j.judgement_id: j for j in judgements}.values():
+        if judgement.status != "failed" and judgement.value is not None:
+            values[tuple(judgement.response_ids)].append(judgement.value)
+    return {shown: fmean(some) for shown, some in values.items()}
+
+
+def _preference(known: Mapping[tuple[str, ...], float], a: str, b: str, orders: int) -> float | None:
+    """P(a beats b); see `verdict`. The smaller id's side is computed and the other one its complement, so that the two
+    add up to 1 exactly."""
+    if a == b:
+        return 0.5
+    if a > b:
+        other = _preference(known, b, a, orders)
+        return None if other is None else 1.0 - other
+    said = [known[a, b]] if (a, b) in known else []
+    said += [1.0 - known[b, a]] if (b, a) in known else []
+    return fmean(said) if len(said) >= orders else None
+
+
+def is_tied(verdict: Verdict) -> bool:
+    """Whether the judge saw no difference: two scores or more are known and all are equal, or every known preference
+    between two responses is one half."""
+    if verdict.scores_K is not None:
+        known = [score for score in verdict.scores_K if score is not None]
+        return len(known) > 1 and len(set(known)) == 1
+    table = verdict.preferences_KK or ()
+    return {p for i, row in enumerate(table) for j, p in enumerate(row) if i != j and p is not None} == {0.5}
+
+
+def bradley_terry(scores_K: Column) -> Table:
+    """Preferences `[K, K]` of a Bradley-Terry judge with these scores: P(i beats j) = sigmoid(s_i - s_j), one half on
+    the diagonal. A response without a score has no preferences."""
+    return tuple(tuple(0.5 if i == j else _beats(a, b) for j, b in enumerate(scores_K)) for i, a in enumerate(scores_K))
+
+
+def _beats(a: float | None, b: float | None) -> float | None:
+    return None if a is None or b is None else 0.5 * (1.0 + math.tanh(0.5 * (a - b)))  # no overflow
+
+
+def win_rates(preferences_KK: Table) -> Column:
+    """P(i beats a response of the group), itself included, `[K]`: the mean of a row with its diagonal one half (SPPO,
+    arXiv:2405.00675). A row with a hole is a hole: a mean over fewer opponents would not compare with the others."""
+    return tuple(_mean(row) for row in preferences_KK)
+
+
+def mean_scores(preferences_KK: Table) -> Column:
+    """The mean over the group of the skew-symmetric score logit P(i beats j), itself included with 0, `[K]` in logits
+    (GPO with a general preference model, arXiv:2410.02197). A row with a hole is a hole."""
+    return tuple(_mean([None if p is None else logit(p) for p in row]) for row in preferences_KK)
+
+
+def _mean(row: Sequence[float | None]) -> float | None:
+    known = [value for value in row if value is not None]
+    return fmean(known) if len(known) == len(row) else None
+
+
+def logit(p: float) -> float:
+    """log(p / (1 - p)), with p kept `CLIP` away from 0 and 1."""
+    p = min(max(p, CLIP), 1.0 - CLIP)
+    return math.log(p) - math.log1p(-p)
+
+
+def majority(votes: Iterable[float | None]) -> float | None:
+    """1 or 0, as most votes for (above one half) or against (below) say; None when they are even or there is none.
+    A vote that could not be read is None and does not count (SPaR, arXiv:2412.11605)."""
+    balance = sum((vote > 0.5) - (vote < 0.5) for vote in votes if vote is not None)
+    return None if balance == 0 else float(balance > 0)
