@@ -53,6 +53,10 @@ def _bench(given: Namespace) -> int:
         from actors.bench.fleet import bench_fleet
 
         return bench_fleet(given.json)
+    if given.name == "games":
+        from loop.games.bench import bench_games
+
+        return bench_games(given.json, given.plot)
     from actors.bench.chaos import bench_chaos
 
     return bench_chaos(given.kills, given.seed, given.folder, given.json)

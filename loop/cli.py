@@ -32,6 +32,7 @@ BENCH_EPILOG = """\
 names:
   fleet   what giving work to actors costs, and what reaches the driver
   chaos   a run whose processes are killed again and again, compared with one that nobody disturbed
+  games   which methods reach the equilibrium of preferences that are known, by their last policy or only on average
 """
 
 
@@ -93,11 +94,12 @@ def parser() -> argparse.ArgumentParser:
         epilog=BENCH_EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    bench.add_argument("name", choices=["chaos", "fleet"], metavar="NAME", help="chaos or fleet")
+    bench.add_argument("name", choices=["chaos", "fleet", "games"], metavar="NAME", help="chaos, fleet or games")
     bench.add_argument("--json", action="store_true", help="print JSON")
     bench.add_argument("--kills", type=int, default=20, help="chaos: processes to kill (20)")
     bench.add_argument("--seed", type=int, default=0, help="chaos: of moments and victims (0)")
     bench.add_argument("--folder", help="chaos: where the two runs are kept; a temporary one otherwise")
+    bench.add_argument("--plot", metavar="FILE", help="games: draw trajectories and gaps to an SVG or PNG file")
     return top
 
 
