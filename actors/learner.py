@@ -8,7 +8,6 @@ import socket
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 import ray
 import torch
 from torch import Tensor
@@ -22,8 +21,8 @@ from loop.batches import sequence_of
 from loop.cadence import is_due
 from loop.config import OptimizerState
 from loop.learning import LearnReport, Progress, Restored, after, begun, report_of, require_steps
-from loop.losses import named_loss
 from loop.push import Manifest, Reading
+from loop.recipe import loss_of
 from loop.records import AnchorLogProbs, Example, ShardRef, digest_of, seed_of
 from loop.shards import read_shards, write_shard
 
@@ -67,8 +66,7 @@ class LearnerActor:
         config = self.settings.learner
         join_group(self.rank, self.world, *endpoint, config.collective_timeout_s)
         self.engine: Engine = Engine(load_trainable(self.settings.model, config), config, self.settings.model.dtype)
-        loss = self.settings.algorithm.loss
-        self.trainer: Trainer = Trainer(self.engine, named_loss(loss.name, loss.beta, loss.nll), self.rank, self.world)
+        self.trainer: Trainer = Trainer(self.engine, loss_of(self.settings.algorithm), self.rank, self.world)
         self.checkpoints: Checkpoints = Checkpoints(self.engine, self.settings, self.rank, self.world)
         return self.engine.weight_bytes
 
@@ -96,14 +94,15 @@ class LearnerActor:
 
     def rollback(self, round: int, carry_optimizer: bool) -> None:
         """Go back to the end of `round`'s learn phase (0: the initial policy): its weights, and its optimiser's moments
-        or none. Raises: Refused when its checkpoint is not kept any more."""
+        and loss's state or none. Raises: Refused when its checkpoint is not kept any more."""
         if round == 0:
             self.checkpoints.load_initial()
             self.progress = Progress()
         else:
             marker = self.checkpoints.end_of(round)
             self.checkpoints.load(marker, carry_optimizer)
-            self.progress = marker.progress
+            kept = marker.progress
+            self.progress = kept if carry_optimizer else dataclasses.replace(kept, loss_state={})
 
     def learn(
         self,
@@ -111,16 +110,17 @@ class LearnerActor:
         rounds: int,
         example_refs: Sequence[ShardRef],
         response_refs: Sequence[ShardRef],
-        anchor_refs: Sequence[ShardRef] | None,
+        anchor_refs: Sequence[ShardRef],
         seed: int,
     ) -> LearnReport:
         """Train on a round's examples, from where this learner stands inside the round; the report of a round that it
-        has finished already. Without `anchor_refs` the sampler's own log-probs are the anchor's.
+        has finished already. For an anchor of which `anchor_refs` hold nothing, the sampler's own log-probs serve.
 
         Checkpoints are written every `checkpoint.steps` steps, at the end of a round that is due, and where the phase
         is paused. Without examples nothing happens at all, weight decay included. Raises `Stopped` when too many steps
-        in a row were skipped, `Refused` when an example's response or its anchor log-probs are missing or the learner
-        stands elsewhere, `StoreFailed` when a checkpoint could not be written.
+        in a row were skipped, `Refused` when an example's response or its log-probs under an anchor are missing, when
+        an example does not fit the loss or the learner stands elsewhere, `StoreFailed` when a checkpoint could not be
+        written.
         """
         examples = read_shards(example_refs, Example)
         if not examples:
@@ -128,32 +128,35 @@ class LearnerActor:
         lesson = digest_of("lesson", round, seed, [example.example_id for example in examples])
         if self.progress.report is not None and (self.progress.round, self.progress.lesson) == (round, lesson):
             return self.progress.report
-        work = read_lesson(self.settings, self.world, round, rounds, examples, response_refs, anchor_refs, seed)
+        loss = self.trainer.loss
+        work = read_lesson(self.settings, loss, self.world, round, rounds, examples, response_refs, anchor_refs, seed)
         self._take_up(begun(self.progress, round, lesson, len(work.steps)), seed)
         every = self.settings.checkpoint
         while (at := self.progress.position) < len(work.steps):
-            outcome, asked = self.trainer.step(work, at, lambda: self._pause_in == round)
-            self.progress = after(self.progress, outcome)
+            before = self.progress.loss_state
+            outcome, state, asked = self.trainer.step(work, at, before, lambda: self._pause_in == round)
+            self.progress = after(self.progress, outcome, state)
             crash.reached("learn/step")
             require_steps(self.progress, self.settings.learner.max_bad_steps)
             if at + 1 < len(work.steps) and (asked or (every.steps and (at + 1) % every.steps == 0)):
                 self.checkpoints.save(self.progress)
                 if asked:
-                    return report_of(self.progress.outcomes, work.rates[at], paused=True)
-        report = report_of(self.progress.outcomes, work.rates[-1])
+                    return report_of(self.progress.outcomes, loss.row.kind, work.rates[at], paused=True)
+        report = report_of(self.progress.outcomes, loss.row.kind, work.rates[-1])
         self.progress = dataclasses.replace(self.progress, report=report)
         if self.trainer.any_rank(self._pause_in == round) or is_due(every.every, round, rounds):
             self.checkpoints.save(self.progress)
         return report
 
     def _take_up(self, progress: Progress, seed: int) -> None:
-        """Before a phase's first step the optimiser is reset, if the recipe says so, and every rank's random-number
-        generators start anew; inside a phase they go on where they were."""
+        """Before a phase's first step the optimiser and the loss's state are reset, if the recipe says so, and every
+        rank's random-number generators start anew; inside a phase they go on where they were."""
         from actors.learner_state import seed_generators, set_generators
 
         if progress.position == 0:
             if self.settings.algorithm.optimizer is OptimizerState.reset:
                 self.engine.reset_optimizer()
+                progress = dataclasses.replace(progress, loss_state={})
             seed_generators(seed_of("learn", seed, self.rank))
         elif self._generators is not None:
             set_generators(self._generators)
@@ -172,8 +175,7 @@ class LearnerActor:
         ids, sequences = [], []
         for response in responses(response_refs, wanted):
             ids.append(response.response_id)
-            # Responses from outside have no log-probs of their own; none are needed here.
-            sequences.append(sequence_of(response, np.zeros(len(response.tokens_T), np.float32)))
+            sequences.append(sequence_of(response))
         forward: Forward = self.engine.forward
         if request.frozen_path is not None:
             from actors.learner_engine import frozen_forward

@@ -7,7 +7,7 @@ import logging
 import math
 import os
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import timedelta
 from typing import Any, TypeVar
 
@@ -32,6 +32,11 @@ TORCH_DTYPE = {DType.float32: torch.float32, DType.bfloat16: torch.bfloat16}
 def device() -> torch.device:
     """The accelerator of this process: Ray shows a process no more than its own."""
     return torch.device("cuda", torch.cuda.current_device()) if torch.cuda.is_available() else torch.device("cpu")
+
+
+def on_device(inputs: Sequence[Tensor | None]) -> list[Tensor | None]:
+    """Inputs of a forward pass on this process's device."""
+    return [None if part is None else part.to(device()) for part in inputs]
 
 
 def join_group(rank: int, world: int, address: str, port: int, timeout_s: float) -> None:
@@ -73,8 +78,8 @@ def frozen_forward(path: str, revision: str | None, dtype: DType, chunk: int) ->
     function."""
     module = load_policy(path, revision, TORCH_DTYPE[dtype], chunk).to(device()).eval()
 
-    def forward(*inputs: Tensor) -> Tensor:
-        output: Tensor = module(*(part.to(device()) for part in inputs))
+    def forward(*inputs: Tensor | None) -> Tensor:
+        output: Tensor = module(*on_device(inputs))
         return output
 
     return forward
@@ -127,9 +132,9 @@ class Engine:
         module: PolicyModule = self.deepspeed.module
         return module
 
-    def forward(self, *inputs: Tensor) -> Tensor:
-        """The module's output; under ZeRO-3 every rank must call this the same number of times."""
-        output: Tensor = self.deepspeed(*(part.to(device()) for part in inputs))
+    def forward(self, *inputs: Tensor | None, alignment: bool = False) -> Tensor:
+        """The module's output, see `PolicyModule`; under ZeRO-3 every rank must call this the same number of times."""
+        output: Tensor = self.deepspeed(*on_device(inputs), alignment=alignment)
         return output
 
     def backward(self, loss: Tensor, last: bool) -> None:

@@ -72,7 +72,7 @@ class LearnerGroup:
         rounds: int,
         example_refs: Sequence[ShardRef],
         response_refs: Sequence[ShardRef],
-        anchor_refs: Sequence[ShardRef] | None,
+        anchor_refs: Sequence[ShardRef],
         seed: int,
     ) -> LearnReport:
         """Train on a round's examples; see `LearnerActor.learn`."""

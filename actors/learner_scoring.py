@@ -8,16 +8,16 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from loop.batches import TokenSequence, flat_batch, padded, plan
+from loop.batches import Size, TokenSequence, flat_batch, padded, plan
 
 Forward = Callable[..., Tensor]
-# (ids_BL, attention_BL, response_BL) -> log-probs of response tokens, `[R]`
+# a rendering of a flat batch -> log-probs of response tokens, `[R]`
 
 
 def text_sequence(tokens_T: Sequence[int]) -> TokenSequence:
     """A text of which every token but the first is scored."""
     scored = len(tokens_T) - 1
-    return TokenSequence(np.asarray(tokens_T, np.int32), np.ones(scored, np.bool_), np.zeros(scored, np.float32))
+    return TokenSequence(np.asarray(tokens_T, np.int32), np.ones(scored, np.bool_), np.zeros((0, scored), np.float32))
 
 
 def scored(
@@ -27,9 +27,9 @@ def scored(
 
     All ranks make the same number of passes (ZeRO-3 gathers weights in each), shares are even in tokens.
     """
-    lengths = [len(sequence.tokens_T) for sequence in sequences]
+    sizes = [Size(len(sequence.tokens_T), 1) for sequence in sequences]
     result: dict[int, list[float]] = {}
-    for step in plan(lengths, world, max(len(lengths), 1), micro_batch_tokens, epochs=1, seed=0, sequences=1):
+    for step in plan(sizes, world, max(len(sizes), 1), micro_batch_tokens, epochs=1, seed=0):
         for micro_batch in step.ranks[rank]:
             chosen = [sequences[index] for index in micro_batch] or [text_sequence([0, 0])]
             with torch.no_grad():

@@ -141,9 +141,8 @@ class Learners:
 
     def _learn(self, lesson: Lesson) -> LearnReport:
         seed = seed_of(self.task.identity, "learn", lesson.round)
-        # no anchor shards: the sampler's own log-probs serve
         return self.group.learn(
-            lesson.round, self.config.rounds, lesson.examples, lesson.responses, lesson.anchors or None, seed
+            lesson.round, self.config.rounds, lesson.examples, lesson.responses, lesson.anchors, seed
         )
 
 

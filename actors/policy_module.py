@@ -1,6 +1,6 @@
 """The policy as one module whose forward pass ends in log-probs, so that everything happens inside DeepSpeed's engine.
 
-Axes: `_BL` padded rows, `_R` response tokens of all rows, row by row; `_D` hidden units.
+Axes: `_BL` rows and positions, `_R` response tokens of all rows, row by row; `_D` hidden units.
 """
 
 from __future__ import annotations
@@ -14,14 +14,22 @@ from torch.nn.functional import linear
 from torch.utils.checkpoint import checkpoint
 from transformers import AutoConfig, AutoModelForCausalLM, PreTrainedModel
 
+from loop.losses import vocabulary
+
 # Largest relative difference that is rounding, between numbers that the same operations gave.
 _ROUNDING = 1e-3
 
 
-def logprob_of(logits_RV: Tensor, targets_R: Tensor) -> Tensor:
-    """Log-prob of each target `[R]` in float32, whatever the format of the logits."""
-    logits_RV = logits_RV.float()
-    return logits_RV.gather(-1, targets_R[:, None]).squeeze(-1) - logits_RV.logsumexp(-1)
+def logprob_of(logits_RV: Tensor, targets_R: Tensor, alignment: bool = False) -> Tensor:
+    """Log-prob of each target `[R]` in float32, or wider where the logits are.
+
+    With `alignment` `[R, 2]`: the targets' alignment (`vocabulary.alignment`) is the second column.
+    """
+    logits_RV = logits_RV.to(torch.promote_types(logits_RV.dtype, torch.float32))
+    logprobs_R = logits_RV.gather(-1, targets_R[:, None]).squeeze(-1) - logits_RV.logsumexp(-1)
+    if not alignment:
+        return logprobs_R
+    return torch.stack([logprobs_R, vocabulary.alignment(logits_RV, targets_R)], -1)
 
 
 class ChunkedHead(nn.Module):
@@ -38,11 +46,11 @@ class ChunkedHead(nn.Module):
         self.bias = head.bias
         self.chunk = chunk
 
-    def forward(self, hidden_RD: Tensor, targets_R: Tensor) -> Tensor:
-        """Log-probs of the targets, `[R]` float32."""
+    def forward(self, hidden_RD: Tensor, targets_R: Tensor, alignment: bool = False) -> Tensor:
+        """Log-probs of the targets; see `logprob_of`."""
 
         def of_chunk(hidden_CD: Tensor, targets_C: Tensor) -> Tensor:
-            return logprob_of(linear(hidden_CD, self.weight, self.bias), targets_C)
+            return logprob_of(linear(hidden_CD, self.weight, self.bias), targets_C, alignment)
 
         pieces = [
             checkpoint(of_chunk, hidden_CD, targets_C, use_reentrant=False)
@@ -68,17 +76,29 @@ class PolicyModule(nn.Module):
                 stacklevel=2,
             )
 
-    def forward(self, ids_BL: Tensor, attention_BL: Tensor, response_BL: Tensor) -> Tensor:
-        """Log-prob of every token that `response_BL` marks, `[R]` float32, row by row.
+    def forward(
+        self,
+        ids_BL: Tensor,
+        attention_BL: Tensor | None,
+        response_BL: Tensor,
+        positions_BL: Tensor | None = None,
+        alignment: bool = False,
+    ) -> Tensor:
+        """Log-prob of every token that `response_BL` marks, `[R]` in float32 or wider, row by row; with `alignment`
+        `[R, 2]`, see `logprob_of`.
 
-        Rows are padded on the right; a row's first token has no log-prob and must not be marked.
+        The first four are a `loop.batches.Rendering`: rows padded on the right, or sequences packed into one row. A
+        sequence's first token has no log-prob and must not be marked.
         """
-        if self.head is None:
-            return _full_logprobs(self.model, ids_BL, attention_BL, response_BL)
-        hidden_BLD = self.model.base_model(ids_BL, attention_mask=attention_BL, use_cache=False).last_hidden_state
+        inputs = {"attention_mask": attention_BL, "position_ids": positions_BL, "use_cache": False}
         before_BL = response_BL[:, 1:]
-        logprobs_R: Tensor = self.head(hidden_BLD[:, :-1][before_BL], ids_BL[:, 1:][before_BL])
-        return logprobs_R
+        targets_R = ids_BL[:, 1:][before_BL]
+        if self.head is None:
+            logits_BLV = self.model(ids_BL, **inputs).logits
+            return logprob_of(logits_BLV[:, :-1][before_BL], targets_R, alignment)
+        hidden_BLD = self.model.base_model(ids_BL, **inputs).last_hidden_state
+        output: Tensor = self.head(hidden_BLD[:, :-1][before_BL], targets_R, alignment)
+        return output
 
 
 def _head_is_all(model: PreTrainedModel, head: nn.Linear) -> bool:
@@ -105,12 +125,6 @@ def _head_is_all(model: PreTrainedModel, head: nn.Linear) -> bool:
 
 def _close(a: Tensor, b: Tensor) -> bool:
     return a.shape == b.shape and bool((a.float() - b.float()).abs().max() <= _ROUNDING * b.float().abs().max())
-
-
-def _full_logprobs(model: PreTrainedModel, ids_BL: Tensor, attention_BL: Tensor, response_BL: Tensor) -> Tensor:
-    logits_BLV = model(ids_BL, attention_mask=attention_BL, use_cache=False).logits
-    before_BL = response_BL[:, 1:]
-    return logprob_of(logits_BLV[:, :-1][before_BL], ids_BL[:, 1:][before_BL])
 
 
 def load_policy(path: str, revision: str | None, dtype: torch.dtype, chunk: int) -> PolicyModule:

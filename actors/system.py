@@ -139,12 +139,17 @@ class System:
         return self._judges.map(lambda judge, one: judge.pair.remote(one.responses, one.judgements), judged)
 
     def anchor(self, round: int, examples: Sequence[ShardRef], responses: Sequence[ShardRef]) -> Iterable[ShardRef]:
-        """See `Fleets`. In round 1 every anchor is the policy that sampled."""
-        initial = self.config.algorithm.anchor is Anchor.initial and round > 1
-        if not initial and self._sampler_serves:
-            return []
-        used = sorted({i for e in read_shards(examples, Example) for i in (e.chosen_id, e.rejected_id)})
-        return self._log_probs("anchors", round, responses, used, self.config.algorithm.anchor.value, frozen=initial)
+        """See `Fleets`. In round 1 every anchor is the policy that sampled, and so is the previous one in any round:
+        where they were measured to agree with the learners', the sampler's own log-probs serve."""
+        other = {anchor: anchor is Anchor.initial and round > 1 for anchor in self.config.algorithm.anchors}
+        missing = {anchor: frozen for anchor, frozen in other.items() if frozen or not self._sampler_serves}
+        used: list[str] = []
+        if missing:
+            used = sorted({one for example in read_shards(examples, Example) for one in example.response_ids})
+        shards: list[ShardRef] = []
+        for anchor, frozen in missing.items():
+            shards += self._log_probs("anchors", round, responses, used, anchor.value, frozen, shard=len(shards))
+        return shards
 
     def initial_log_probs(self, round: int, responses: Sequence[ShardRef]) -> Iterable[ShardRef]:
         """See `Fleets`."""
@@ -230,13 +235,14 @@ class System:
         ids: Sequence[str] | None,
         anchor: str,
         frozen: bool,
+        shard: int = 0,
     ) -> list[ShardRef]:
         model = self.config.model
         request = LogProbsRequest(
             store=self.task.store,
             table=table,
             round=round,
-            shard=0,
+            shard=shard,
             anchor=anchor,
             policy=str(INITIAL) if frozen else str(self._version),
             frozen_path=model.path if frozen else None,

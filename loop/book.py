@@ -8,7 +8,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from typing import Any
 
@@ -230,8 +230,8 @@ def summarise(round: Recorder, policy: PolicyVersion) -> RoundSummary:
         truncated=int(round.count("responses", "truncated")),
         response_tokens_mean=tokens / responses if responses else None,
         loss=report.loss if report and learnt else None,
-        margin=report.terms["margin"] if report and learnt else None,
-        accuracy=report.terms["accuracy"] if report and learnt else None,
+        margin=report.terms.get("margin") if report and learnt else None,
+        accuracy=report.terms.get("accuracy") if report and learnt else None,
         grad_norm=report.grad_norm if report and learnt else None,
         kl=kl,
         steps=report.steps if report else 0,
@@ -259,14 +259,18 @@ def shown_examples(round: Recorder, prompts_path: str, most: int) -> list[dict[s
         texts = dict(zip(*read_columns(responses, ["response_id", "text"]), strict=True))
         judge = read_columns(judgements, ["judge"])[0][:1]
         shown += [
-            {
-                "prompt": json.loads(messages[e.prompt_id])[-1]["content"],
-                "chosen": texts[e.chosen_id],
-                "rejected": texts[e.rejected_id],
-                "strength": e.strength,
-                "margin": e.margin,
-                "judge": judge[0],
-            }
-            for e in read_shard(examples, Example)
+            {"prompt": json.loads(messages[example.prompt_id])[-1]["content"], **row, "judge": judge[0]}
+            for example in read_shard(examples, Example)
+            for row in rows_of(example, texts)
         ]
     return shown[:most]
+
+
+def rows_of(example: Example, texts: Mapping[str, str]) -> list[dict[str, object]]:
+    """An example as rows for people, from its responses' texts: one for a pair, otherwise one for each response."""
+    if {"chosen", "rejected"} <= {*example.roles}:
+        sides = {role: texts[example.by_role(role)[0]] for role in ("chosen", "rejected")}
+        return [{**sides, "strength": example.strength, "margin": example.margin}]
+    labels: Sequence[float | None] = example.labels or [None] * len(example.response_ids)
+    members = zip(example.response_ids, example.roles, labels, strict=True)
+    return [{"role": role, "response": texts[one], "label": label} for one, role, label in members]

@@ -22,6 +22,8 @@ from loop.config import PromptSource, RunConfig
 from loop.errors import Refused
 
 CONF = Path(conf.__file__).parent
+OPEN = ("algorithm.loss.", "algorithm.pairing.")
+"""Keys below which a component's own options stand."""
 GROUPS = tuple(sorted(p.name for p in CONF.iterdir() if p.is_dir() and any(p.glob("*.yaml"))))
 
 
@@ -46,7 +48,7 @@ def compose(overrides: Sequence[str]) -> RunConfig:
     refuse_additions(overrides)
     try:
         with initialize_config_module(config_module="conf", version_base="1.3"):
-            return typed(hydra_compose("config", overrides=list(overrides)))
+            return typed(hydra_compose("config", overrides=[_opened(one) for one in overrides]))
     except (HydraException, OmegaConfBaseException, ValueError) as error:  # Hydra raises bare ValueErrors too
         raise Refused(sentence_of(error)) from error
 
@@ -74,6 +76,12 @@ def spell_out_paths(config: RunConfig) -> None:
         source.path = absolute(source.path)
     if config.judge.template is not None:
         config.judge.template = absolute(config.judge.template)
+
+
+def _opened(override: str) -> str:
+    """Options of losses and pairing rules may be given whether or not the recipe names them; validation knows which
+    there are."""
+    return f"++{override}" if override.startswith(OPEN) else override
 
 
 def refuse_additions(overrides: Sequence[str]) -> None:

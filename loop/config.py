@@ -38,21 +38,9 @@ class Plan(Enum):
     """Which questions a group's judge is asked."""
 
     pointwise = "pointwise"  # every response alone
-    against_baseline = "against_baseline"  # every response against the group's first one, in both orders
-
-
-class Pairing(Enum):
-    """How a judged group becomes examples."""
-
-    best_worst = "best_worst"  # highest score chosen, lowest rejected
-    ranked = "ranked"  # every ordered pair, with the strength that the judge's preferences imply
-
-
-class Link(Enum):
-    """How two strengths against a baseline become the strength of a pair."""
-
-    logit = "logit"  # exact for a Bradley-Terry judge: the baseline cancels
-    linear = "linear"  # strengths enter linearly
+    against_baseline = "against_baseline"  # every response against the group's baseline
+    all_pairs = "all_pairs"  # every two responses
+    tournament = "tournament"  # winners play winners, losers losers: a winner and a loser after few comparisons
 
 
 class Anchor(Enum):
@@ -147,26 +135,14 @@ class PromptsConfig:
 
 
 @dataclass
-class PairingConfig:
-    """How a judged group becomes examples."""
+class PlanConfig:
+    """Which questions a group's judge is asked, and how often."""
 
-    name: Pairing = MISSING
-    link: Link = Link.logit
-    # ranked pairing only
-    min_strength: float = 0.5
-    # ranked pairing only: pairs with a strength at or below this are dropped
-
-
-@dataclass
-class LossConfig:
-    """The loss of an example."""
-
-    name: str = MISSING
-    # a row of `loop.losses`
-    beta: float = 0.1
-    # multiplies the log-ratio margin
-    nll: float = 0.0
-    # weight of the negative log-likelihood of the chosen answer, mean over its tokens
+    name: Plan = MISSING
+    both_orders: bool = True
+    # comparisons: each is shown in both orders, and the two are averaged
+    repeats: int = 1
+    # times that each question is put, averaged
 
 
 @dataclass
@@ -176,10 +152,13 @@ class AlgorithmConfig:
     name: str = MISSING
     k: int = 8
     # responses sampled per prompt
-    plan: Plan = MISSING
-    pairing: PairingConfig = field(default_factory=PairingConfig)
-    loss: LossConfig = field(default_factory=LossConfig)
-    anchor: Anchor = Anchor.previous
+    plan: PlanConfig = field(default_factory=PlanConfig)
+    pairing: dict[str, Any] = field(default_factory=dict)
+    # `name`: a rule of `loop.pairing`, and its options
+    loss: dict[str, Any] = field(default_factory=dict)
+    # `name`: a row of `loop.losses`, and its options
+    anchors: list[Anchor] = field(default_factory=lambda: [Anchor.previous])
+    # frozen policies whose log-probs enter the loss, in the loss's order; none for a loss without one
     optimizer: OptimizerState = OptimizerState.carry
     lr_schedule: Span = Span.whole_run
     truncated_may_win: bool = False

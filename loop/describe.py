@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Mapping
 from enum import Enum
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
@@ -17,9 +18,6 @@ def banner(task: Task) -> list[tuple[str, str]]:
     """Facts about the run as (label, value)."""
     config, counts = task.config, task.pool.counts
     recipe, rollout, learner = config.algorithm, config.rollout, config.learner
-    loss = f"{recipe.loss.name} with beta {recipe.loss.beta:g}" + (
-        f" + {recipe.loss.nll:g} NLL" if recipe.loss.nll else ""
-    )
     rounds = "1 round" if config.rounds == 1 else f"{config.rounds} rounds"
     return [
         ("run", task.folder.name),
@@ -27,7 +25,10 @@ def banner(task: Task) -> list[tuple[str, str]]:
         *([("ledger", task.store)] if config.ledger.store is not None else []),
         *([("parent", str(config.parent))] if config.parent is not None else []),
         ("model", f"{config.model.path} in {config.model.dtype.value}"),
-        ("algorithm", f"{recipe.name}: {recipe.pairing.name.value} pairs of {recipe.k} answers, {loss}"),
+        (
+            "algorithm",
+            f"{recipe.name}: {recipe.pairing['name']} pairs of {recipe.k} answers, loss {_called(recipe.loss)}",
+        ),
         ("judge", config.judge.name),
         ("prompts", counts.sentence()),
         (
@@ -37,6 +38,12 @@ def banner(task: Task) -> list[tuple[str, str]]:
         ("learner", f"{learner.ranks} DeepSpeed ranks, ZeRO stage {learner.zero_stage}, learning rate {learner.lr:g}"),
         ("", f"{rounds} of {config.prompts.per_round} prompts, evaluated on {counts.test} test prompts."),
     ]
+
+
+def _called(component: Mapping[str, Any]) -> str:
+    """A component's name and the options that the recipe gives it."""
+    options = [f"{name} {value}" for name, value in component.items() if name != "name" and value]
+    return " ".join([component["name"], *([f"({', '.join(options)})"] if options else [])])
 
 
 def blank_summary(task: Task) -> RunSummary:
@@ -76,4 +83,6 @@ def plain(node: Any) -> Any:
         return {f.name: plain(getattr(node, f.name)) for f in dataclasses.fields(node)}
     if isinstance(node, Enum):
         return node.value
+    if isinstance(node, dict):
+        return {name: plain(value) for name, value in node.items()}
     return [plain(item) for item in node] if isinstance(node, list | tuple) else node

@@ -11,8 +11,8 @@ from pathlib import Path
 
 from loop.config import DType, RunConfig
 from loop.errors import Refused
-from loop.judging import questions_per_group
 from loop.model_folder import BYTES
+from loop.plans import questions_per_group
 from loop.task import Task
 
 GB = 1e9

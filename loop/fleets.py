@@ -41,7 +41,8 @@ class Judged:
 
 @dataclass(frozen=True, slots=True)
 class Lesson:
-    """What one learn phase learns from. Without `anchors` the sampler's own log-probs are the anchor's."""
+    """What one learn phase learns from. For an anchor that `anchors` hold nothing of, the sampler's own log-probs
+    serve."""
 
     round: int
     examples: list[ShardRef]
@@ -80,8 +81,8 @@ class Fleets(Protocol):
         ...
 
     def anchor(self, round: int, examples: Sequence[ShardRef], responses: Sequence[ShardRef]) -> Iterable[ShardRef]:
-        """Log-probs under the recipe's anchor of every response that an example uses; nothing when the sampler's own
-        serve."""
+        """Log-probs under each of the recipe's anchors of every response that an example uses; nothing for one that
+        the sampler's own serve."""
         ...
 
     def initial_log_probs(self, round: int, responses: Sequence[ShardRef]) -> Iterable[ShardRef]:

@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
 
 from loop.errors import Refused, Stopped
 
-TERMS = ("margin", "accuracy", "chosen_log_ratio", "rejected_log_ratio", "nll")
-"""What a loss tells of an example besides its value."""
+if TYPE_CHECKING:
+    from loop.losses.parts import Kind
+
+TERMS: dict[Kind, tuple[str, ...]] = {
+    "pair": ("margin", "accuracy", "chosen_log_ratio", "rejected_log_ratio", "nll"),
+    "list": ("accuracy",),
+    "single": ("chosen_log_ratio", "nll"),
+}
+"""What a loss of each kind tells of an example besides its value (`loop.losses.Terms`)."""
 
 _SHOWN = 5  # example ids spelled out in one sentence
 
@@ -18,10 +26,10 @@ class LearnReport:
     """What a learn phase did, the same on every rank.
 
     `steps` were applied, `skipped_steps` were not because a loss or gradient was not finite (`bad_examples` names
-    whose). `loss`, `terms` (by the names in `TERMS`) and `grad_norm` (before clipping) are means over applied steps'
-    examples and over applied steps; `lr` is that of the last step. `tokens` counts prompt and response tokens passed
-    through the model, without padding. Log-ratios are in nats. `paused`: the phase was left at a checkpoint inside it
-    because someone asked; the report covers the steps made so far.
+    whose). `loss` and `terms` (by the names in `TERMS` of the loss's kind) are means over applied steps' examples,
+    `grad_norm` (before clipping) over applied steps; `lr` is that of the last step. `tokens` counts prompt and response
+    tokens passed through the model for a gradient, without padding. Log-ratios are in nats. `paused`: the phase was
+    left at a checkpoint inside it because someone asked; the report covers the steps made so far.
     """
 
     steps: int = 0
@@ -39,8 +47,8 @@ class LearnReport:
 
 @dataclass(frozen=True, slots=True)
 class StepOutcome:
-    """One optimiser step over all ranks: how many examples it had, sums over them (loss, then `TERMS`),
-    tokens, the gradient's norm (None: the step was skipped), whose loss was bad, and the seconds it took."""
+    """One optimiser step over all ranks: how many examples it had, sums over them (loss, then its kind's
+    `TERMS`), tokens, the gradient's norm (None: the step was skipped), whose loss was bad, and the seconds it took."""
 
     examples: int
     sums: tuple[float, ...]
@@ -55,7 +63,8 @@ class Progress:
     """Where a learner stands: in the learn phase of `round` (0: before the first), after `position` of `steps` steps.
 
     `lesson` is a digest of what the phase learns from. `report` is there once the phase is complete. `bad_in_a_row`
-    counts skipped steps over rounds.
+    counts skipped steps over rounds. `loss_state` is what the loss remembers from one applied step to the next (scope
+    `batch` only; empty: its initial state); like the optimiser's moments it is carried from round to round.
     """
 
     round: int = 0
@@ -64,6 +73,7 @@ class Progress:
     outcomes: tuple[StepOutcome, ...] = ()
     bad_in_a_row: int = 0
     report: LearnReport | None = None
+    loss_state: dict[str, float] = field(default_factory=dict)
 
     @property
     def position(self) -> int:
@@ -106,13 +116,15 @@ def begun(held: Progress, round: int, lesson: str, steps: int) -> Progress:
         )
     if held.round > round:
         raise Refused(f"the learners have learnt round {held.round}: round {round} cannot be learnt on top of it")
-    return Progress(round, lesson, steps, bad_in_a_row=held.bad_in_a_row)
+    return Progress(round, lesson, steps, bad_in_a_row=held.bad_in_a_row, loss_state=held.loss_state)
 
 
-def after(progress: Progress, outcome: StepOutcome) -> Progress:
-    """Where a learner stands after one more step."""
-    bad = progress.bad_in_a_row + 1 if outcome.norm is None else 0
-    return replace(progress, outcomes=(*progress.outcomes, outcome), bad_in_a_row=bad)
+def after(progress: Progress, outcome: StepOutcome, loss_state: Mapping[str, float]) -> Progress:
+    """Where a learner stands after one more step, and what the loss remembers of it; a skipped one leaves no trace."""
+    outcomes = (*progress.outcomes, outcome)
+    if outcome.norm is None:
+        return replace(progress, outcomes=outcomes, bad_in_a_row=progress.bad_in_a_row + 1)
+    return replace(progress, outcomes=outcomes, bad_in_a_row=0, loss_state=dict(loss_state))
 
 
 def require_steps(progress: Progress, max_bad_steps: int) -> None:
@@ -126,8 +138,8 @@ def require_steps(progress: Progress, max_bad_steps: int) -> None:
     )
 
 
-def report_of(outcomes: Sequence[StepOutcome], lr: float, paused: bool = False) -> LearnReport:
-    """The report of a phase from its steps; `lr` is that of the last one."""
+def report_of(outcomes: Sequence[StepOutcome], kind: Kind, lr: float, paused: bool = False) -> LearnReport:
+    """The report of a phase from its steps, with a loss of that kind; `lr` is that of the last one."""
     applied = [(outcome, outcome.norm) for outcome in outcomes if outcome.norm is not None]
     examples = sum(outcome.examples for outcome, _ in applied)
     means = [sum(column) / examples for column in zip(*(outcome.sums for outcome, _ in applied), strict=True)]
@@ -137,7 +149,7 @@ def report_of(outcomes: Sequence[StepOutcome], lr: float, paused: bool = False) 
         examples=examples,
         bad_examples=tuple(dict.fromkeys(name for outcome in outcomes for name in outcome.bad_examples)),
         loss=means[0] if means else 0.0,
-        terms=dict(zip(TERMS, means[1:], strict=False)),
+        terms=dict(zip(TERMS[kind], means[1:], strict=False)),
         grad_norm=sum(norm for _, norm in applied) / len(applied) if applied else 0.0,
         lr=lr,
         tokens=sum(outcome.tokens for outcome in outcomes),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -33,10 +33,12 @@ class PromptTold:
 
 @dataclass(frozen=True, slots=True)
 class ResponseTold:
-    """An answer and how it was sampled; `policy_digest` is that of the version's tensors."""
+    """An answer, its role in the example, its label if the pairing gave one, and how it was sampled; `policy_digest` is
+    that of the version's tensors."""
 
     response_id: str
-    side: str
+    role: str
+    label: float | None
     purpose: str
     k: int
     policy: str
@@ -52,7 +54,8 @@ class ResponseTold:
 
 @dataclass(frozen=True, slots=True)
 class JudgementTold:
-    """A judge's reply; `shown` names the responses in the order shown: `chosen`, `rejected`, or an id."""
+    """A judge's reply; `shown` names the responses in the order shown: by the role that one alone has in the example
+    (`chosen`, `rejected`), or by id."""
 
     judgement_id: str
     judge: str
@@ -94,15 +97,20 @@ def inspect_example(folder: Path, example: str) -> ExampleInspection:
     """An example by its id or how that begins. Raises: Refused when no example's does, or several do."""
     ledger = Ledger(store_of(folder))
     row = _example(ledger, folder.name, example)
-    sides = {row["chosen_id"]: "chosen", row["rejected_id"]: "rejected"}
+    ids, roles = row["response_ids"], row["roles"]
     anchors = select(
-        ledger, "anchors", "select * exclude logprobs_T from anchors where response_id in (?, ?)", [*sides]
+        ledger, "anchors", "select * exclude logprobs_T from anchors where list_contains(?, response_id)", [ids]
     )
     policies = {one["version"]: one for one in select(ledger, "policies", "select * from policies order by round")}
     responses = [
-        _response(one, sides, policies, {a["anchor"]: a["policy"] for a in anchors if a["response_id"] == one_id})
-        for one_id in sides
-        for one in [_sampled(ledger, row["round"], one_id)]
+        _response(
+            _sampled(ledger, row["round"], one_id),
+            role,
+            label,
+            policies,
+            {a["anchor"]: a["policy"] for a in anchors if a["response_id"] == one_id},
+        )
+        for one_id, role, label in zip(ids, roles, row["labels"] or [None] * len(ids), strict=True)
     ]
     behind = {INITIAL, *(one.policy for one in responses), *(one["policy"] for one in anchors)}
     return ExampleInspection(
@@ -110,7 +118,7 @@ def inspect_example(folder: Path, example: str) -> ExampleInspection:
         **{name: row[name] for name in ("example_id", "round", "strength", "margin", "weight")},
         prompt=_prompt(ledger, row["prompt_id"]),
         responses=tuple(responses),
-        judgements=tuple(_judgements(ledger, sides)),
+        judgements=tuple(_judgements(ledger, ids, roles)),
         policies=tuple(_policy(one) for version, one in policies.items() if version in behind),
     )
 
@@ -151,12 +159,17 @@ def _sampled(ledger: Ledger, round: int, response_id: str) -> dict[str, Any]:
 
 
 def _response(
-    row: Mapping[str, Any], sides: Mapping[str, str], policies: Mapping[str, Mapping[str, Any]], anchors: dict[str, str]
+    row: Mapping[str, Any],
+    role: str,
+    label: float | None,
+    policies: Mapping[str, Mapping[str, Any]],
+    anchors: dict[str, str],
 ) -> ResponseTold:
     version = row["policy"]
     return ResponseTold(
         response_id=row["response_id"],
-        side=sides[row["response_id"]],
+        role=role,
+        label=label,
         purpose=row["purpose"],
         k=row["k"],
         policy=version,
@@ -171,19 +184,20 @@ def _response(
     )
 
 
-def _judgements(ledger: Ledger, sides: Mapping[str, str]) -> list[JudgementTold]:
-    """Every judgement that showed one of the two responses, those that showed both first."""
+def _judgements(ledger: Ledger, ids: Sequence[str], roles: Sequence[str]) -> list[JudgementTold]:
+    """Every judgement that showed one of the responses, those that showed most of them first."""
     rows = select(
         ledger,
         "judgements",
-        "select * from judgements where list_has_any(response_ids, [?, ?]) order by judgement_id",
-        [*sides],
+        "select * from judgements where list_has_any(response_ids, ?) order by judgement_id",
+        [[*ids]],
     )
+    names = {one: role if roles.count(role) == 1 else one for one, role in zip(ids, roles, strict=True)}
     told = [
         JudgementTold(
             judgement_id=row["judgement_id"],
             judge=row["judge"],
-            shown=tuple(sides.get(one, one) for one in row["response_ids"]),
+            shown=tuple(names.get(one, one) for one in row["response_ids"]),
             sample=row["sample"],
             status=row["status"],
             value=row["value"],
@@ -191,7 +205,7 @@ def _judgements(ledger: Ledger, sides: Mapping[str, str]) -> list[JudgementTold]
         )
         for row in rows
     ]
-    return sorted(told, key=lambda one: (-len(set(one.shown) & {*sides.values()}), one.shown, one.sample))
+    return sorted(told, key=lambda one: (-len(set(one.shown) & {*names.values()}), one.shown, one.sample))
 
 
 def _policy(row: Mapping[str, Any]) -> PolicyTold:

@@ -139,17 +139,27 @@ class Judgement:
 
 @dataclass(frozen=True, slots=True)
 class Example:
-    """A pair that a loss learns from. `strength` is the probability that chosen beats rejected; `margin` the judge's
-    score gap."""
+    """What a loss learns from: `response_ids` with their `roles`, `chosen` and `rejected` for a pair, `item` for each
+    of a list, `response` for a single one; further roles where a loss asks for them.
+
+    `labels` holds one number per response, or none at all. `strength` is the probability that chosen beats rejected,
+    `margin` the judge's score gap, `weight` multiplies the loss; examples of a smaller `stage` are learnt first.
+    """
 
     example_id: str
     round: int
     prompt_id: str
-    chosen_id: str
-    rejected_id: str
+    response_ids: list[str]
+    roles: list[str]
+    labels: list[float]
     strength: float
     margin: float
     weight: float
+    stage: int
+
+    def by_role(self, role: str) -> list[str]:
+        """The responses in that role."""
+        return [one for one, its in zip(self.response_ids, self.roles, strict=True) if its == role]
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from loop.config import RunConfig
 from loop.exports import export_folder
-from loop.judging import questions_per_group
+from loop.plans import questions_per_group
 from loop.prompts.pool import PromptPool
 
 
@@ -44,7 +44,7 @@ class Task:
 
     @property
     def questions(self) -> int:
-        """How many questions a round asks its judge."""
+        """How many questions a round asks its judge, at most."""
         return self.config.prompts.per_round * questions_per_group(self.config.algorithm.plan, self.config.algorithm.k)
 
     def checkpoint(self, round: int) -> Path:

@@ -14,7 +14,6 @@ from loop.summary import RoundSummary, RunSummary
 
 AXIS = "round"
 EXAMPLES = "examples"
-EXAMPLE_COLUMNS = ("prompt", "chosen", "rejected", "strength", "margin", "judge")
 SECONDS = "seconds/"  # followed by the name of a phase
 METRICS = {
     "gold_score": "quality/gold_score",
@@ -52,7 +51,7 @@ class Tracker(Protocol):
         """One point of every metric that was measured."""
 
     def examples(self, round: int, rows: Sequence[Mapping[str, Any]]) -> None:
-        """A table of examples; each row has the keys `EXAMPLE_COLUMNS`."""
+        """A table of examples; all rows have the same keys, which are its columns."""
 
     def finish(self, summary: RunSummary) -> None:
         """Close the run."""
@@ -122,8 +121,9 @@ class WandbTracker:
         """The first rows as a table, in a history row of its own."""
         import wandb
 
-        capped = [[row[name] for name in EXAMPLE_COLUMNS] for row in rows[: self._config.examples]]
-        table = wandb.Table(columns=list(EXAMPLE_COLUMNS), data=capped)
+        if not rows:
+            return
+        table = wandb.Table(columns=list(rows[0]), data=[list(row.values()) for row in rows[: self._config.examples]])
         self._run.log({AXIS: round, EXAMPLES: table}, step=2 * round + 1, commit=True)
 
     def finish(self, summary: RunSummary) -> None:

@@ -7,15 +7,16 @@ import math
 from collections.abc import Iterator
 from pathlib import Path
 
-from loop.config import JudgeKind, Pairing, Plan, RunConfig
+from loop.config import JudgeKind, Plan, RunConfig
 from loop.errors import Refused
 from loop.judges.judge import CAPABILITIES
 from loop.judges.verdict_token import check_template
-from loop.losses import named_loss
+from loop.recipe_check import recipe_problems
 
 AT_LEAST: dict[str, float] = {
     "rounds": 1,
     "algorithm.k": 2,
+    "algorithm.plan.repeats": 1,
     "prompts.per_round": 1,
     "prompts.held_out_size": 2,
     "rollout.max_tokens": 1,
@@ -33,7 +34,6 @@ AT_LEAST: dict[str, float] = {
     "learner.max_bad_steps": 1,
     "learner.max_grad_norm": 0,
     "learner.weight_decay": 0,
-    "algorithm.loss.nll": 0,
     "push.probe_texts": 1,
     "evaluate.every": 1,
     "evaluate.samples": 1,
@@ -48,7 +48,6 @@ AT_LEAST: dict[str, float] = {
     "fleet.grace_s": 0,
 }
 ABOVE_ZERO = (
-    "algorithm.loss.beta",
     "rollout.temperature",
     "learner.lr",
     "learner.eps",
@@ -71,7 +70,6 @@ SHARES = (
     "learner.warmup",
     "judge.max_failed",
     "evaluate.gate_share",
-    "algorithm.pairing.min_strength",
     "rollout.gpu_memory",
 )
 
@@ -87,7 +85,7 @@ def problems(config: RunConfig) -> Iterator[str]:
     """Every problem of a configuration, one sentence each."""
     yield from _ranges(config)
     yield from _recipe_and_judge(config)
-    yield from _recipe(config)
+    yield from recipe_problems(config)
     yield from _sampling(config)
     yield from _places(config)
 
@@ -131,25 +129,12 @@ def _recipe_and_judge(config: RunConfig) -> Iterator[str]:
     recipe, judge = config.algorithm, config.judge
     can = CAPABILITIES[judge.kind]
     names = f"algorithm={recipe.name} with judge={judge.name}"
-    if recipe.plan is Plan.pointwise and not can.pointwise:
+    if recipe.plan.name is Plan.pointwise and not can.pointwise:
         yield f"{names}: the recipe asks for a score of each response, and this judge only compares two"
-    if recipe.plan is Plan.against_baseline and not can.pairwise:
+    if recipe.plan.name is not Plan.pointwise and not can.pairwise:
         yield f"{names}: the recipe compares two responses, and this judge only scores one at a time"
     if judge.kind is JudgeKind.self and len(set(judge.labels)) != 2:
         yield f"judge.labels={judge.labels}: must be two different verdict tokens"
-
-
-def _recipe(config: RunConfig) -> Iterator[str]:
-    recipe = config.algorithm
-    scored = recipe.plan is Plan.pointwise
-    if recipe.pairing.name is Pairing.best_worst and not scored:
-        yield f"algorithm={recipe.name}: pairing best_worst needs scores; plan {recipe.plan.value} gives preferences"
-    if recipe.pairing.name is Pairing.ranked and scored:
-        yield f"algorithm={recipe.name}: pairing ranked needs preferences; plan {recipe.plan.value} gives scores"
-    try:
-        named_loss(recipe.loss.name, recipe.loss.beta, recipe.loss.nll)
-    except Refused as refused:
-        yield f"algorithm.loss.name={recipe.loss.name}: {refused}"
 
 
 def _sampling(config: RunConfig) -> Iterator[str]:

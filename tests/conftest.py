@@ -9,6 +9,11 @@ for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
 os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
 
 import pytest  # noqa: E402  threads are pinned before anything is imported
+from hypothesis import settings  # noqa: E402
+
+# A busy machine is slow, not wrong; and the same code gives the same result in every run.
+settings.register_profile("ratchet", deadline=None, derandomize=True)
+settings.load_profile("ratchet")
 
 REQUIRE_ALL = "RATCHET_REQUIRE_ALL_TESTS"
 

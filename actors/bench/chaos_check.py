@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections import defaultdict
 from collections.abc import Hashable, Iterable, Mapping
 from dataclasses import dataclass
 
@@ -10,13 +11,14 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from loop.cadence import is_due
-from loop.config import Plan
-from loop.judging import groups_of, questions
+from loop.config import Plan, PlanConfig
 from loop.ledger import TABLES, Ledger
+from loop.plans import asked
 from loop.prompts.drawing import draw
-from loop.records import Response
+from loop.records import Judgement, Response
 from loop.shards import encode, from_table
 from loop.task import Task
+from loop.verdicts import groups_of
 
 KEYS: dict[str, tuple[str, ...]] = {
     "prompts": ("prompt_id",),
@@ -109,9 +111,9 @@ def counts(tables: Tables, task: Task) -> dict[str, Count]:
         found[name] = _keys(tables[name], ("round", "purpose", "prompt_id", "k"))
     for name, answers, plan in (
         ("judgements", "responses", task.config.algorithm.plan),
-        ("evaluation_judgements", "evaluation_responses", Plan.pointwise),
+        ("evaluation_judgements", "evaluation_responses", PlanConfig(Plan.pointwise)),
     ):
-        wanted[name] = expected_questions(tables[answers], plan)
+        wanted[name] = expected_questions(tables[answers], tables[name], plan)
         found[name] = _keys(tables[name], ("round", "prompt_id", "response_ids", "sample"))
     ids = {name: len(tables[name]) - len(set(_keys(tables[name], keys))) for name, keys in KEYS.items()}
     return {name: count(found[name], wanted.get(name), ids[name]) for name in KEYS}
@@ -140,12 +142,16 @@ def expected_answers(task: Task, purpose: str) -> set[Hashable]:
     return wanted
 
 
-def expected_questions(responses: pa.Table, plan: Plan) -> set[Hashable]:
-    """Round, prompt, responses in the order shown and sample of every question about some responses."""
+def expected_questions(responses: pa.Table, judgements: pa.Table, plan: PlanConfig) -> set[Hashable]:
+    """Round, prompt, responses in the order shown and sample of every question about some responses: of those that
+    follow from answers, the ones that follow from these judgements."""
     wanted = set[Hashable]()
     for number in _rounds(responses):
+        told: dict[str, list[Judgement]] = defaultdict(list)
+        for judgement in from_table(_of_round(judgements, number), Judgement):
+            told[judgement.prompt_id].append(judgement)
         for group in groups_of(from_table(_of_round(responses, number), Response)):
-            for question in questions(plan, group):
+            for question in asked(plan, group, told[group.prompt_id]):
                 wanted.add((number, question.prompt_id, tuple(question.response_ids), question.sample))
     return wanted
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from loop.summary import FILE_NAME, RoundSummary, RunSummary
-from loop.view.table import CHANGE_TONES, FINAL, change_of, fitting, gain_of, header, row
+from loop.view.table import CHANGE_TONES, FINAL, change_of, fitting, gain_of, header, row, told
 from loop.view.text import Line, Span, duration, labelled, percent, points, visible, wrapped
 
 _MEANING = {
@@ -18,7 +18,7 @@ _MEANING = {
 def closing(summary: RunSummary, folder: Path, width: int) -> list[Line]:
     """All lines, in order: outcome, table, notes, places."""
     blank: Line = ()
-    columns = fitting(FINAL, width)
+    columns = fitting(told(FINAL, summary.rounds), width)
     table = [row(columns, one, summary.initial) for one in (summary.initial, *summary.rounds)]
     lines = [_headline(summary), *_stopped(summary, width), blank, *_outcome(summary), blank]
     lines += [*header(columns), *table, *_notes(summary, width), blank]

@@ -8,7 +8,7 @@ import textwrap
 from loop.provenance import ExampleInspection, JudgementTold, PolicyTold, ResponseTold
 from loop.view.text import NOTHING, Line, Tone, labelled, number, visible
 
-SIDE_TONES: dict[str, Tone] = {"chosen": "good", "rejected": "bad"}
+ROLE_TONES: dict[str, Tone] = {"chosen": "good", "rejected": "bad"}
 GUTTER = "  | "
 
 
@@ -19,11 +19,13 @@ def example_lines(example: ExampleInspection, width: int) -> list[Line]:
         (example.example_id, "strong"),
         (f"  round {example.round} of {visible(example.run)}", ""),
     )
-    numbers = [
-        ("strength", f"{number(example.strength)}  (probability that chosen beats rejected)"),
-        ("margin", f"{number(example.margin)}  (the judge's score gap)"),
-        ("weight", number(example.weight)),
-    ]
+    numbers = [("weight", number(example.weight))]
+    if {"chosen", "rejected"} <= {response.role for response in example.responses}:
+        numbers = [
+            ("strength", f"{number(example.strength)}  (probability that chosen beats rejected)"),
+            ("margin", f"{number(example.margin)}  (the judge's score gap)"),
+            *numbers,
+        ]
     lines = [head, *labelled(numbers, width), (), *_prompt(example, width), ()]
     for response in example.responses:
         lines += [*_response(response, width), ()]
@@ -57,9 +59,10 @@ def _prompt(example: ExampleInspection, width: int) -> list[Line]:
 
 
 def _response(response: ResponseTold, width: int) -> list[Line]:
-    head: Line = ((response.side, SIDE_TONES[response.side]), (f" {response.response_id}", "dim"))
+    head: Line = ((response.role, ROLE_TONES.get(response.role, "strong")), (f" {response.response_id}", "dim"))
     sampling = [f"seed {response.seed}", *(f"{name} {json.dumps(value)}" for name, value in response.sampling.items())]
     rows = [
+        *([("  label", number(response.label))] if response.label is not None else []),
         ("  policy", f"{response.policy}, digest {response.policy_digest or NOTHING}"),
         ("  answer", f"k={response.k}, {response.tokens} tokens, finish {response.finish_reason}"),
         ("  sampled", ", ".join(sampling)),

@@ -24,7 +24,7 @@ from loop.view.text import (
     wrapped,
 )
 
-HEADER = ("round", "policy", "gold", "95% interval", "change", "answers", "pairs", "died", "restarted", "time")
+HEADER = ("round", "policy", "gold", "95% interval", "change", "answers", "data", "died", "restarted", "time")
 WIDTHS = (5, 10, 5, 13, 6, 7, 5, 4, 9, 4)
 EXTENT_TONES: dict[str, Tone] = {"complete": "good", "under way": "", "begun": "attention"}
 RESUME = "; ratchet resume {} goes on with it"

@@ -70,7 +70,7 @@ ROUND = Column("round", 5, lambda s, _: (str(s.round), ""), gap=0)
 GOLD = Column("gold", 5, lambda s, _: (percent(s.gold_score), "strong"))
 INTERVAL = Column("95% interval", 13, _interval)
 CHANGE = Column("change", 6, lambda s, i: (points(gain_of(s, i)), CHANGE_TONES[change_of(s, i)]))
-PAIRS = Column("pairs", 5, _trained(lambda s: count(s.examples), lambda s: s.examples == 0))
+DATA = Column("data", 5, _trained(lambda s: count(s.examples), lambda s: s.examples == 0))
 TIES = Column("ties", 4, _trained(lambda s: count(s.ties)))
 FAILED = Column("failed", 6, _trained(lambda s: count(s.failed_judgements), lambda s: s.failed_judgements > 0))
 STEPS = Column("steps", 5, _trained(lambda s: count(s.steps), lambda s: s.skipped_steps > 0))
@@ -90,18 +90,33 @@ PHASES = (
     _phase("evaluate", "eval"),
 )
 
-_BASE = (ROUND, GOLD, CHANGE, PAIRS, TIES, FAILED, LOSS, KL, LENGTH, CUT)
+_BASE = (ROUND, GOLD, CHANGE, DATA, TIES, FAILED, LOSS, KL, LENGTH, CUT)
 RUNNING = (
     (*_BASE, TIME, *PHASES),
     (*_BASE, *PHASES),
     (*_BASE, TIME),
-    (ROUND, GOLD, CHANGE, PAIRS, TIES, LOSS, KL, TIME),
+    (ROUND, GOLD, CHANGE, DATA, TIES, LOSS, KL, TIME),
 )
 FINAL = (
-    (ROUND, GOLD, INTERVAL, CHANGE, PAIRS, STEPS, LOSS, ACCURACY, MARGIN, KL, PUSH_GAP, TIME),
-    (ROUND, GOLD, INTERVAL, CHANGE, PAIRS, STEPS, LOSS, KL, TIME),
-    (ROUND, GOLD, CHANGE, PAIRS, LOSS, KL, TIME),
+    (ROUND, GOLD, INTERVAL, CHANGE, DATA, STEPS, LOSS, ACCURACY, MARGIN, KL, PUSH_GAP, TIME),
+    (ROUND, GOLD, INTERVAL, CHANGE, DATA, STEPS, LOSS, KL, TIME),
+    (ROUND, GOLD, CHANGE, DATA, LOSS, KL, TIME),
 )
+
+
+OF_SOME_LOSSES = {ACCURACY: "accuracy", MARGIN: "margin"}
+"""Columns that are told only by losses on certain kinds of examples, and what they show of a round's summary."""
+
+
+def told(layouts: Sequence[Sequence[Column]], rounds: Sequence[RoundSummary]) -> list[Sequence[Column]]:
+    """The layouts without the columns that the run's loss does not tell."""
+    learnt = [summary for summary in rounds if summary.loss is not None]
+    untold = {
+        column
+        for column, name in OF_SOME_LOSSES.items()
+        if learnt and all(getattr(summary, name) is None for summary in learnt)
+    }
+    return [[column for column in layout if column not in untold] for layout in layouts]
 
 
 def width_of(columns: Sequence[Column]) -> int:

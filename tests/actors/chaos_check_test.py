@@ -11,13 +11,17 @@ import pytest
 
 from actors.bench.chaos_check import KEYS, canonical, counts, differences, digest, expected_answers, read_tables
 from loop.composition import compose
-from loop.judging import groups_of, questions
+from loop.config import Plan, PlanConfig
 from loop.ledger import TABLES, Ledger
+from loop.plans import next_questions
 from loop.prompts.pool import PoolCounts, PromptPool
 from loop.records import Judgement, Prompt, Response, RoundRow
 from loop.shards import to_table
 from loop.task import Task
+from loop.verdicts import groups_of
 from tests.loop.factories import response
+from tests.loop.judged import judged as judgements_of
+from tests.loop.judged import noisy
 
 ROUNDS, DRAWN, K = 2, 2, 3
 
@@ -46,7 +50,7 @@ def judged(task: Task, rows: Sequence[Response]) -> list[Judgement]:
         Judgement(f"j{n}{q.response_ids}", n, q.prompt_id, q.response_ids, q.sample, "raw", "decided", 1.0, "v", "d")
         for n in sorted({row.round for row in rows})
         for group in groups_of([row for row in rows if row.round == n])
-        for q in questions(task.config.algorithm.plan, group)
+        for q in next_questions(task.config.algorithm.plan, group, [])
     ]
 
 
@@ -83,6 +87,24 @@ def test_rows_twice_are_duplicates_and_missing_ones_gaps(task: Task, rows: dict[
     assert found["judgements"].gaps == 3 + 1, "the other response with the same prompt and k is not judged either"
     assert found["evaluation_responses"].gaps == 1 == found["evaluation_judgements"].strays
     assert found["rounds"].gaps == 1
+
+
+def test_questions_that_follow_from_answers_are_those_that_follow_from_the_answers_there(
+    task: Task, rows: dict[str, list[Any]]
+) -> None:
+    plan = task.config.algorithm.plan = PlanConfig(Plan.tournament)
+    rows["judgements"] = [
+        replace(one, round=number, judgement_id=f"{number}{one.judgement_id}")
+        for number in range(1, ROUNDS + 1)
+        for group in groups_of([row for row in rows["responses"] if row.round == number])
+        for one in judgements_of(plan, group, noisy(number))
+    ]
+    assert counts(tables(rows), task)["judgements"].right
+    wave = 2  # K = 3: one match in both orders, then two more that it decides
+    assert len(rows["judgements"]) == ROUNDS * DRAWN * 3 * wave
+    del rows["judgements"][0]
+    found = counts(tables(rows), task)["judgements"]
+    assert (found.gaps, found.strays) == (1, 2 * wave)
 
 
 def test_a_question_judged_twice_is_a_duplicate_whatever_the_judgement_s_id(

@@ -7,7 +7,7 @@ import math
 import random
 import sys
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, TypeVar
 
@@ -22,16 +22,17 @@ from actors.learner_contract import LearnerSettings
 from actors.learner_group import LearnerGroup
 from loop.config import (
     AlgorithmConfig,
+    Anchor,
     CheckpointConfig,
     DType,
     LearnerConfig,
-    LossConfig,
     ModelConfig,
     OptimizerState,
     Schedule,
 )
 from loop.records import Example, Response, ShardRef
 from loop.shards import write_shard
+from tests.loop.factories import pair_example
 
 ray.cloudpickle.register_pickle_by_value(sys.modules[__name__])
 
@@ -84,7 +85,7 @@ def write_data(root: str) -> Data:
     rows.append(response("bad", [5, 6], [7, 8], [-1.0, -math.inf], [True, True]))
     pairs = [*((at, at + 1) for at in range(0, 16, 2)), (0, 3), (2, 0), (5, 9)]
     examples = [
-        Example(f"e{at}", 1, "p", f"y{chosen}", f"y{rejected}", draw.uniform(0.5, 1), 0.0, draw.uniform(0.2, 2))
+        pair_example(f"e{at}", f"y{chosen}", f"y{rejected}", strength=draw.uniform(0.5, 1), weight=draw.uniform(0.2, 2))
         for at, (chosen, rejected) in enumerate(pairs)
     ]
     refs = [write_shard(root, "responses", 1, at, rows[at * 9 : at * 9 + 9], Response) for at in range(2)]
@@ -117,7 +118,8 @@ def settings(path: str, **changes: Any) -> LearnerSettings:
     }
     algorithm = AlgorithmConfig(
         name="test",
-        loss=LossConfig(name="spce", beta=changes.get("beta", 0.1), nll=0.2),
+        loss=changes.get("loss", {"name": "spce", "beta": changes.get("beta", 0.1), "nll": 0.2}),
+        anchors=changes.get("anchors", [Anchor.previous]),
         optimizer=changes.get("optimizer", OptimizerState.carry),
     )
     model = ModelConfig(name="small", path=path, dtype=changes.get("dtype", DType.float32))
@@ -162,7 +164,7 @@ class Call:
 
     example_refs: list[ShardRef]
     response_refs: list[ShardRef]
-    anchor_refs: list[ShardRef] | None = None
+    anchor_refs: Sequence[ShardRef] = ()
 
 
 def gathered(learner: LearnerActor) -> Weights:

@@ -69,12 +69,17 @@ def one(cluster: None, model_path: str) -> Iterator[LearnerGroup]:
 KINDS = [(0, DType.float32), (2, DType.float32), (3, DType.float32), (3, DType.bfloat16)]
 
 
-@pytest.mark.parametrize(("stage", "dtype"), KINDS)
+SPCE = {"name": "spce", "beta": 0.1, "nll": 0.2}
+REMEMBERS = {"name": "beta_dpo", "beta": 0.1}
+"""A loss with a state of its own."""
+
+
+@pytest.mark.parametrize(("stage", "dtype", "loss"), [*((*kind, SPCE) for kind in KINDS), (*KINDS[1], REMEMBERS)])
 def test_a_phase_left_inside_and_taken_up_ends_as_if_undisturbed(
-    two: LearnerGroup, data: Data, model_path: str, tmp_path: Path, stage: int, dtype: DType
+    two: LearnerGroup, data: Data, model_path: str, tmp_path: Path, stage: int, dtype: DType, loss: dict[str, Any]
 ) -> None:
     """A round is left in the middle by one learner and finished by another, which then has the next round before it."""
-    kind = {"zero_stage": stage, "dtype": dtype, "ranks": 2}
+    kind = {"zero_stage": stage, "dtype": dtype, "ranks": 2, "loss": loss}
     interrupted = wanted(model_path, tmp_path / "interrupted", **kind)
 
     def leave(host: LearnerActor) -> list[LearnReport]:
@@ -100,6 +105,7 @@ def test_a_phase_left_inside_and_taken_up_ends_as_if_undisturbed(
     expected = undisturbed(two, data, wanted(model_path, tmp_path / "undisturbed", **kind), 3, dropout=0.2)
     assert third[0].report is not None
     assert third[0].report.steps == STEPS
+    assert bool(third[0].loss_state) == (loss is REMEMBERS)
     assert_same(second, expected[1])
     assert_same(third, expected[2])
 

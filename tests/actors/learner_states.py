@@ -31,6 +31,7 @@ class State:
     weights: Weights
     moments: Weights  # this rank's
     bad_in_a_row: int
+    loss_state: dict[str, float]
     draws: list[float]
 
 
@@ -55,7 +56,7 @@ def started(host: LearnerActor, wanted: LearnerSettings, dropout: float = 0.0) -
 
 
 def learn(learner: LearnerActor, data: Data, round: int) -> LearnReport:
-    report = learner.learn(round, ROUNDS, data.example_refs, data.response_refs, None, 3)
+    report = learner.learn(round, ROUNDS, data.example_refs, data.response_refs, [], 3)
     return dataclasses.replace(report, seconds=0.0)
 
 
@@ -78,8 +79,9 @@ def state(learner: LearnerActor, report: LearnReport | None = None) -> State:
 
     import numpy as np
 
+    where = learner.progress
     draws = [random.random(), float(np.random.random()), float(torch.rand(1))]
-    return State(report, gathered(learner), moments(learner), learner.progress.bad_in_a_row, draws)
+    return State(report, gathered(learner), moments(learner), where.bad_in_a_row, where.loss_state, draws)
 
 
 def assert_same(resumed: list[State], undisturbed: list[State]) -> None:
@@ -88,7 +90,8 @@ def assert_same(resumed: list[State], undisturbed: list[State]) -> None:
         assert largest_difference(mine.weights, theirs.weights) == 0
         assert theirs.moments
         assert largest_difference(mine.moments, theirs.moments) == 0
-        assert (mine.bad_in_a_row, mine.draws) == (theirs.bad_in_a_row, theirs.draws)
+        assert (mine.bad_in_a_row, mine.loss_state) == (theirs.bad_in_a_row, theirs.loss_state)
+        assert mine.draws == theirs.draws
 
 
 def undisturbed(

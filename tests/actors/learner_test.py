@@ -6,34 +6,27 @@ import dataclasses
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 import ray
 import torch
-from torch.nn.functional import softplus
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from actors.calls import wait
-from actors.learner import LearnerActor
-from actors.learner_contract import LearnerSettings, LogProbsRequest
+from actors.learner_contract import LogProbsRequest
 from actors.learner_group import LearnerGroup
-from loop.batches import plan
 from loop.config import (
     DType,
     OptimizerState,
 )
 from loop.errors import InfrastructureFailed, Refused, Stopped
-from loop.learning import LearnReport
+from loop.learning import TERMS, LearnReport
 from loop.push import Manifest, TensorSpec
-from loop.records import AnchorLogProbs, Example, Response
+from loop.records import AnchorLogProbs
 from loop.shards import read_shards
 from tests.actors.learner_kit import (
     Call,
     Data,
-    Weights,
-    gathered,
-    inside,
     largest_difference,
     response,
     running,
@@ -42,6 +35,8 @@ from tests.actors.learner_kit import (
     settings,
     write_data,
 )
+from tests.actors.learner_reference import fresh, logprobs, plain_training
+from tests.loop.factories import list_example, pair_example, single_example
 
 pytestmark = [pytest.mark.engine, pytest.mark.filterwarnings("ignore:The given NumPy array is not writable")]
 ray.cloudpickle.register_pickle_by_value(sys.modules[__name__])
@@ -76,70 +71,6 @@ def one(cluster: None, small_model_path: str) -> Iterator[LearnerGroup]:
         yield group
 
 
-def fresh(group: LearnerGroup, wanted: LearnerSettings, calls: list[Call]) -> tuple[list[LearnReport], Weights]:
-    """A new learner with other settings inside the group's processes: its reports, and its weights afterwards."""
-
-    def work(host: LearnerActor) -> tuple[list[LearnReport], Weights]:
-        learner = LearnerActor(host.rank, host.world, wanted)
-        learner.start(("", 0))
-        reports = [
-            learner.learn(at + 1, len(calls), call.example_refs, call.response_refs, call.anchor_refs, 3)
-            for at, call in enumerate(calls)
-        ]
-        return reports, gathered(learner)
-
-    answers = inside(group, work)
-    for reports, weights in answers[1:]:
-        assert [dataclasses.replace(report, seconds=0.0) for report in reports] == [
-            dataclasses.replace(report, seconds=0.0) for report in answers[0][0]
-        ]
-        assert largest_difference(weights, answers[0][1]) == 0
-    return answers[0]
-
-
-def logprobs(model: Any, row: Response) -> torch.Tensor:
-    """Log-probs of a response's tokens from the model's own logits, without padding."""
-    ids = torch.tensor([*row.prompt_tokens_T, *row.tokens_T])
-    all_T = torch.log_softmax(model(ids[None]).logits[0, :-1].float(), -1).gather(-1, ids[1:, None]).squeeze(-1)
-    return all_T[len(row.prompt_tokens_T) - 1 :]
-
-
-def plain_training(path: str, data: Data, wanted: LearnerSettings, rounds: int = 1) -> tuple[Weights, float]:
-    """The same rounds without DeepSpeed: one example after the other, mean over the step, torch's AdamW.
-
-    Returns the weights and the mean norm of the gradient before clipping.
-    """
-    model, config = AutoModelForCausalLM.from_pretrained(path), wanted.learner
-    loss, norms = wanted.algorithm.loss, []
-    lengths = [
-        max(
-            len(data.responses[side].prompt_tokens_T) + len(data.responses[side].tokens_T)
-            for side in (e.chosen_id, e.rejected_id)
-        )
-        for e in data.examples
-    ]
-    for round in range(rounds):
-        if round == 0 or wanted.algorithm.optimizer is OptimizerState.reset:
-            optimizer = torch.optim.AdamW(
-                model.parameters(), lr=config.lr, eps=config.eps, weight_decay=config.weight_decay
-            )
-        for step in plan(lengths, 1, config.batch_examples, config.micro_batch_tokens, 1, seed=3):
-            optimizer.zero_grad()
-            for example in (data.examples[index] for index in step.examples):
-                ratios, nll = [], 0.0
-                for side in (data.responses[example.chosen_id], data.responses[example.rejected_id]):
-                    mask = torch.tensor(side.loss_mask_T)
-                    policy = logprobs(model, side)[mask]
-                    ratios.append(policy.sum() - torch.tensor(side.logprobs_T)[mask].sum())
-                    nll = nll or -policy.mean()
-                z = loss.beta * (ratios[0] - ratios[1])
-                value = example.strength * softplus(-z) + (1 - example.strength) * softplus(z) + loss.nll * nll
-                (example.weight * value / len(step.examples)).backward()
-            norms.append(float(torch.nn.utils.clip_grad_norm_(model.parameters(), config.max_grad_norm)))
-            optimizer.step()
-    return {name: tensor.detach() for name, tensor in model.state_dict().items()}, sum(norms) / len(norms)
-
-
 @pytest.mark.parametrize("ranks", [1, 2])
 @pytest.mark.parametrize("stage", [0, 1, 2, 3])
 def test_any_split_gives_the_parameters_of_a_plain_loop(
@@ -160,6 +91,39 @@ def test_any_split_gives_the_parameters_of_a_plain_loop(
     )
 
 
+@pytest.mark.parametrize("name", ["beta_dpo", "wpo"])
+def test_a_loss_that_asks_for_more_learns_the_same_on_one_rank_and_on_two(
+    one: LearnerGroup, two: LearnerGroup, data: Data, small_model_path: str, name: str
+) -> None:
+    """beta_dpo reads the whole step before its gradient, and remembers it; wpo reads the policy's own distribution."""
+    calls, kind = [Call(data.example_refs, data.response_refs)] * 2, {"loss": {"name": name, "beta": 0.1}}
+    reports, weights = fresh(one, settings(small_model_path, ranks=1, zero_stage=0, **kind), calls)
+    split = settings(small_model_path, ranks=2, zero_stage=3, micro_batch_tokens=50, **kind)
+    their_reports, their_weights = fresh(two, split, calls)
+    assert largest_difference(weights, their_weights) < 1e-5
+    for mine, theirs in zip(reports, their_reports, strict=True):
+        assert mine.steps == theirs.steps == 2
+        assert mine.loss == pytest.approx(theirs.loss, rel=1e-5)
+    plain = settings(small_model_path, ranks=1, zero_stage=0, loss={"name": "dpo", "beta": 0.1})
+    assert largest_difference(weights, fresh(one, plain, calls)[1]) > 1e-4
+
+
+@pytest.mark.parametrize("kind", ["list", "single"])
+def test_lists_and_single_responses_are_learnt_from(
+    one: LearnerGroup, data: Data, small_model_path: str, kind: str
+) -> None:
+    names = [f"y{at}" for at in range(12)]
+    examples = {
+        "list": [list_example(f"l{at}", names[at : at + 3], [0.9, 0.1, 0.5]) for at in range(6)],
+        "single": [single_example(f"s{at}", names[at], float(at % 2)) for at in range(6)],
+    }[kind]
+    wanted = settings(small_model_path, loss={"name": {"list": "infonca", "single": "bco"}[kind]}, ranks=1)
+    (report,), _ = fresh(one, wanted, [Call(data.with_examples(kind, examples), data.response_refs)])
+    assert (report.steps, report.examples, set(report.terms)) == (1, 6, set(TERMS[kind]))  # type: ignore[index]
+    with pytest.raises(Refused, match="example e0 has no response in the role"):
+        fresh(one, wanted, [Call(data.example_refs, data.response_refs)])
+
+
 @pytest.mark.parametrize("optimizer", OptimizerState)
 @pytest.mark.parametrize("stage", [0, 2])
 def test_the_optimiser_is_carried_or_reset_between_rounds(
@@ -173,7 +137,7 @@ def test_the_optimiser_is_carried_or_reset_between_rounds(
     assert largest_difference(weights, plain_training(small_model_path, data, unlike, rounds=2)[0]) > 1e-4
 
 
-BAD = Example("bad", 1, "p", "y1", "bad", 1.0, 0.0, 1.0)
+BAD = pair_example("bad", "y1", "bad")
 FORMATS = [(0, DType.float32), (1, DType.float32), (2, DType.float32), (3, DType.float32)]
 FORMATS += [(stage, DType.bfloat16) for stage in range(4)]
 
@@ -201,7 +165,7 @@ def test_a_step_with_a_bad_gradient_is_skipped_and_names_its_examples(
     two: LearnerGroup, data: Data, small_model_path: str, stage: int
 ) -> None:
     heavy = [dataclasses.replace(example, weight=1e38, strength=1.0) for example in data.examples[:2]]
-    request = LogProbsRequest(data.root, "own", 1, 0, "initial", "r0", small_model_path)
+    request = LogProbsRequest(data.root, "own", 1, 0, "previous", "r0", small_model_path)
     anchors = two.log_probs(data.response_refs, None, request)
     wanted = settings(small_model_path, ranks=2, zero_stage=stage, beta=30.0)
     call = Call(data.with_examples(f"heavy{stage}", heavy), data.response_refs, anchors)
@@ -246,7 +210,7 @@ def test_stream_export_and_probe_show_the_trained_weights(
     two: LearnerGroup, data: Data, small_model_path: str, tmp_path: Path
 ) -> None:
     before = two.read_probe([[1, 2, 3]])
-    report = two.learn(1, 1, data.example_refs, data.response_refs, None, 3)
+    report = two.learn(1, 1, data.example_refs, data.response_refs, [], 3)
     assert report.steps == 2
 
     *groups, manifest = [ray.get(ref) for ref in two.weight_stream("r1-s2")]
@@ -280,13 +244,8 @@ def test_stream_export_and_probe_show_the_trained_weights(
 
 def test_a_ranks_own_error_reaches_the_driver_as_it_is(two: LearnerGroup, data: Data) -> None:
     with pytest.raises(Refused, match="example e0 names response y0, which is in no") as raised:
-        two.learn(1, 1, data.example_refs, [], None, 0)
+        two.learn(1, 1, data.example_refs, [], [], 0)
     assert not isinstance(raised.value, ray.exceptions.RayError)
-
-
-def test_missing_anchor_log_probs_are_refused(two: LearnerGroup, data: Data) -> None:
-    with pytest.raises(Refused, match="response y0 has no anchor log-probs"):
-        two.learn(1, 1, data.example_refs, data.response_refs, [], 0)
 
 
 def test_a_wait_ends(cluster: None) -> None:

@@ -132,10 +132,11 @@ def test_the_ledger_leads_from_an_example_back_to_everything(zero3: tuple[dict[s
     prompts = {row["prompt_id"]: row for row in tables["prompts"]}
     assert len(tables["examples"]) == summary["rounds"][0]["examples"] > 0
     for example in tables["examples"]:
-        chosen, rejected = responses[example["chosen_id"]], responses[example["rejected_id"]]
+        assert example["roles"] == ["chosen", "rejected"]
+        chosen, rejected = (responses[one] for one in example["response_ids"])
         answer = prompts[example["prompt_id"]]["answer"]
         assert chosen["text"].strip() == answer != rejected["text"].strip()
-        assert judged[example["chosen_id"]]["value"] == 1.0 and judged[example["rejected_id"]]["value"] == 0.0
+        assert [judged[one]["value"] for one in example["response_ids"]] == [1.0, 0.0]
         assert chosen["policy"] == "r0-s0" and chosen["prompt_tokens_T"] == prompts[example["prompt_id"]]["tokens_T"]
         assert len(chosen["tokens_T"]) == len(chosen["logprobs_T"])
     initial, policy = sorted(tables["policies"], key=lambda row: row["step"])

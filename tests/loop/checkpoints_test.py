@@ -48,8 +48,8 @@ def save(folder: Path, round: int, position: int = 4, complete: bool = True, ide
 
 
 def test_a_marker_survives_its_file_to_the_last_bit() -> None:
-    progress = Progress(3, "lesson", 9, (GOOD, BAD, GOOD), 1)
-    for one in (progress, replace(progress, report=report_of(progress.outcomes, 1e-7))):
+    progress = Progress(3, "lesson", 9, (GOOD, BAD, GOOD), 1, loss_state={"mean": 0.1 + 0.2})
+    for one in (progress, replace(progress, report=report_of(progress.outcomes, "pair", 1e-7))):
         marker = Marker("mine", 2, 3, "bfloat16", one, (part_of(Path(__file__)),))
         assert Marker.from_json(marker.to_json()) == marker
 

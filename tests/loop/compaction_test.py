@@ -16,6 +16,7 @@ from loop.records import Example, Prompt, RoundRow, ShardRef
 from loop.shards import EPOCH_ROUNDS, read_columns, read_shard, read_shards, verify, write_shard
 from loop.store import open_store, split
 from tests.loop.conftest import keep_tables
+from tests.loop.factories import pair_example
 
 DIGEST = "0" * 64
 
@@ -77,7 +78,7 @@ def test_merged_files_have_a_limit(three: None) -> None:
 
 
 def examples(round: int, shard: int) -> list[Example]:
-    return [Example(f"{round}-{shard}-{k}", round, "p", "a", "b", 1.0, 0.5, 1.0) for k in range(shard)]
+    return [pair_example(f"{round}-{shard}-{k}", "a", "b", margin=0.5, round=round) for k in range(shard)]
 
 
 def written(root: str, round: int, shard: int) -> ShardRef:

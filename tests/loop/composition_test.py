@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from loop.composition import CONF, compose, options
-from loop.config import RunConfig
+from loop.config import Plan, RunConfig
 from loop.errors import Refused
 from loop.judges.judge import CAPABILITIES
 from loop.validation import problems, validate
@@ -73,7 +73,7 @@ def test_every_pair_of_algorithm_and_judge_is_accepted_or_refused_by_both_names(
     config = compose([DEMO, f"algorithm={algorithm}", f"judge={judge}"])
     found = list(problems(config))
     can = CAPABILITIES[config.judge.kind]
-    fits = can.pointwise if config.algorithm.plan.value == "pointwise" else can.pairwise
+    fits = can.pointwise if config.algorithm.plan.name is Plan.pointwise else can.pairwise
     if fits:
         assert found == []
     else:

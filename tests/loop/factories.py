@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from loop.judging import Group
-from loop.records import Judgement, Response
+from loop.records import Example, Judgement, Response
+from loop.verdict import Group
 
 
 def response(k: int, text: str = "", finish: str = "end", prompt_id: str = "p", id: str | None = None) -> Response:
@@ -37,3 +37,29 @@ def group(*responses: Response) -> Group:
 def judgement(ids: list[str], value: float | None, status: str = "decided", sample: int = 0) -> Judgement:
     """A judgement of the responses in the order shown."""
     return Judgement("j", 1, "p", ids, sample, "raw", status, value, "judge", "digest")
+
+
+def pair_example(
+    example_id: str,
+    chosen: str,
+    rejected: str,
+    strength: float = 1.0,
+    margin: float = 0.0,
+    weight: float = 1.0,
+    round: int = 1,
+    prompt_id: str = "p",
+    stage: int = 0,
+) -> Example:
+    """A pair without labels."""
+    ids, roles = [chosen, rejected], ["chosen", "rejected"]
+    return Example(example_id, round, prompt_id, ids, roles, [], strength, margin, weight, stage)
+
+
+def list_example(example_id: str, items: list[str], labels: list[float], weight: float = 1.0) -> Example:
+    """A labelled list."""
+    return Example(example_id, 1, "p", items, ["item"] * len(items), labels, 1.0, 0.0, weight, 0)
+
+
+def single_example(example_id: str, response: str, label: float, weight: float = 1.0) -> Example:
+    """A labelled response alone."""
+    return Example(example_id, 1, "p", [response], ["response"], [label], 1.0, 0.0, weight, 0)

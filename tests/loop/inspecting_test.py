@@ -202,13 +202,13 @@ def test_an_example_leads_back_to_everything_behind_it(run: Path) -> None:
     assert [turn["content"] for turn in told.prompt.turns] == ["Be brief.", "2 + 2?"]
     assert told.prompt.answer == "4"
     chosen, rejected = told.responses
-    assert (chosen.side, chosen.text, chosen.policy, chosen.policy_digest) == (
+    assert (chosen.role, chosen.text, chosen.policy, chosen.policy_digest) == (
         "chosen",
         "four",
         "r1-s4",
         "digest of r1",
     )
-    assert (rejected.side, rejected.k, rejected.seed, rejected.finish_reason) == ("rejected", 1, 7, "end")
+    assert (rejected.role, rejected.k, rejected.seed, rejected.finish_reason) == ("rejected", 1, 7, "end")
     assert chosen.logprob == -2.5 and chosen.tokens == 5
     assert [(one.judgement_id, one.shown, one.value) for one in told.judgements] == [
         ("j1", ("chosen", "rejected"), 0.9),
@@ -221,6 +221,19 @@ def test_an_example_leads_back_to_everything_behind_it(run: Path) -> None:
 def test_the_other_example_of_the_same_answers_has_its_own_sides(run: Path) -> None:
     told = inspect_example(run, "e1" + "1" * 30)
     assert [one.text for one in told.responses] == ["fi\x1b[2Jve\nor six", "four"]
+
+
+def test_a_list_leads_back_to_its_labelled_items(run: Path) -> None:
+    told = inspect_example(run, "e2")
+    assert [(one.role, one.label, one.text) for one in told.responses] == [
+        ("item", 0.75, "four"),
+        ("item", 0.25, "fi\x1b[2Jve\nor six"),
+    ]
+    assert [(one.judgement_id, one.shown) for one in told.judgements] == [
+        ("j1", ("a" * 32, "b" * 32)),
+        ("j0", ("b" * 32, "a" * 32)),
+        ("j2", ("c" * 32, "a" * 32)),
+    ], "no item has a role of its own, so ids tell them apart"
 
 
 def test_an_example_that_cannot_be_told_is_refused(run: Path) -> None:
@@ -236,7 +249,7 @@ def test_a_query_sees_every_table(run: Path) -> None:
     tables = query(run, "select view_name from duckdb_views() where not internal order by all").column(0).to_pylist()
     assert {"responses", "evaluation_responses", "telemetry", "anchors", "prompts"} <= set(tables)
     assert query(run, "select * from anchors").num_rows == 0
-    assert query(run, "describe examples").num_rows == 8
+    assert query(run, "describe examples").num_rows == 10
 
 
 @pytest.mark.parametrize(

@@ -17,9 +17,9 @@ from loop import ledger as ledger_module
 from loop.commit_buffer import CommitBuffer
 from loop.errors import Fenced
 from loop.ledger import TABLES, Ledger
-from loop.records import Example, RoundRow, ShardRef
+from loop.records import RoundRow, ShardRef
 from loop.shards import from_table, read_shard, verify, write_shard
-from tests.loop.factories import judgement
+from tests.loop.factories import judgement, pair_example
 
 ROUNDS, SHARDS = 3, 2
 PHASES = ("judgements", "examples", "evaluation_judgements")
@@ -39,7 +39,7 @@ def write(ledger: Ledger, table: str, round: int, shard: int) -> ShardRef:
     if table == "rounds":
         rows = [RoundRow(round, f"r{round}-s0", "{}")]
     elif table == "examples":
-        rows = [Example(f"{round}-{shard}-{k}", round, "p", "a", "b", 1.0, 0.5, 1.0) for k in range(shard)]
+        rows = [pair_example(f"{round}-{shard}-{k}", "a", "b", margin=0.5, round=round) for k in range(shard)]
     else:
         rows = [dataclasses.replace(judgement([f"{shard}-{k}"], k / 3), round=round) for k in range(2)]
     return write_shard(ledger.root, table, round, shard, rows, TABLES[table], {"rows": len(rows) / 3})

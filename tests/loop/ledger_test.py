@@ -190,12 +190,12 @@ def test_old_readers_can_open_every_table(ledger: Ledger) -> None:
 
 
 def test_a_ledger_of_another_version_is_refused(root: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("loop.ledger_tables.SCHEMA_VERSION", "3")
+    monkeypatch.setattr("loop.ledger_tables.SCHEMA_VERSION", "2")
     Ledger(root).claim()
     monkeypatch.undo()
     calls = [Ledger(root).claim, lambda: Ledger(root).read("rounds"), lambda: Ledger(root).committed("rounds", 1)]
     for call in calls:
-        with pytest.raises(Refused, match=rf"has schema version 3, this program reads version {SCHEMA_VERSION}: use"):
+        with pytest.raises(Refused, match=rf"has schema version 2, this program reads version {SCHEMA_VERSION}: use"):
             call()
 
 

@@ -12,9 +12,9 @@ from omegaconf import OmegaConf
 
 from loop.composition import compose
 from loop.ledger import Ledger
-from loop.records import Example, Policy, Prompt, Response, RoundRow, Telemetry
+from loop.records import Policy, Prompt, Response, RoundRow, Telemetry
 from loop.summary import RoundSummary
-from tests.loop.factories import judgement, response
+from tests.loop.factories import judgement, list_example, pair_example, response
 
 IDENTITY = "1234abcd" * 4
 PROMPT = Prompt(
@@ -85,7 +85,8 @@ def ran(folder: Path, *overrides: str, parent: str | None = None) -> Rows:
         replace(judgement(["c" * 32, "d" * 32], 0.1), round=2, judgement_id="j3", raw="about others"),
     ])  # fmt: skip
     rows.add("examples", 2, [
-        Example("e1" + "0" * 30, 2, "p0", "a" * 32, "b" * 32, 0.9, 1.5, 1.0),
-        Example("e1" + "1" * 30, 2, "p0", "b" * 32, "a" * 32, 0.6, 0.5, 1.0),
+        pair_example("e1" + "0" * 30, "a" * 32, "b" * 32, 0.9, 1.5, round=2, prompt_id="p0"),
+        pair_example("e1" + "1" * 30, "b" * 32, "a" * 32, 0.6, 0.5, round=2, prompt_id="p0"),
+        replace(list_example("e2" + "0" * 30, ["a" * 32, "b" * 32], [0.75, 0.25]), round=2, prompt_id="p0"),
     ])  # fmt: skip
     return rows

@@ -23,7 +23,7 @@ from loop.summary import RunSummary
 from loop.task import Task
 from loop.tracker import NullTracker, Tracker
 from loop.view import open_view
-from tests.loop.factories import judgement, response
+from tests.loop.factories import judgement, pair_example, response
 
 
 def prompts(name: str, n: int) -> list[Prompt]:
@@ -122,7 +122,9 @@ class StubFleets:
             ref = one.responses
             ids = [r.response_id for r in read_shard(ref, Response)]
             rows = [
-                Example(f"e{ref.round}-{ref.shard}-{i}", ref.round, "train0", ids[0], ids[1], 1.0, 1.0, 1.0)
+                pair_example(
+                    f"e{ref.round}-{ref.shard}-{i}", ids[0], ids[1], margin=1.0, round=ref.round, prompt_id="train0"
+                )
                 for i in range(self.examples)
             ]
             stats = {"groups": 2, "ties": 2 - self.examples, "unusable": 0}

@@ -27,7 +27,6 @@ ROWS = [
         "strength": 0.9,
         "margin": 1.5,
         "judge": "v",
-        "x": 1,
     }
     for i in range(5)
 ]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
+from loop.summary import RoundSummary
 from loop.view.closing import closing
 from loop.view.text import plain
 from tests.loop.view_rounds import FIRST, RUN, SECOND
@@ -35,3 +36,15 @@ def test_the_closing_of_a_run_without_rounds() -> None:
     text = "\n".join(plain(line) for line in closing(replace(RUN, rounds=[]), Path("/runs/demo"), 80))
     assert "no trained round was measured" in text
     assert "from_pretrained" not in text
+
+
+def test_the_closing_leaves_out_what_the_losss_kind_does_not_tell() -> None:
+    def headers(rounds: list[RoundSummary]) -> set[str]:
+        lines = [plain(line) for line in closing(replace(RUN, rounds=rounds), Path("/runs/demo"), 120)]
+        (names,) = [line.split() for line in lines if line.strip().startswith("round  ")]
+        return set(names) & {"accuracy", "margin", "loss"}
+
+    assert headers([replace(FIRST, accuracy=0.75, margin=1.5)]) == {"accuracy", "margin", "loss"}
+    assert headers([replace(FIRST, accuracy=0.75)]) == {"accuracy", "loss"}
+    assert headers([FIRST]) == {"loss"}
+    assert headers([]) == {"accuracy", "margin", "loss"}

@@ -98,6 +98,12 @@ def test_an_example_is_shown_with_everything_and_nothing_in_it_reaches_the_termi
     assert all(c.isprintable() or c == "\n" for c in shown)
 
 
+def test_a_list_is_shown_with_labels_and_without_what_only_pairs_have(run: Path) -> None:
+    shown = text(example_lines(inspect_example(run, "e2"), 100))
+    assert "item " + "a" * 32 in shown and re.search(r"^  label +0\.750$", shown, re.MULTILINE)
+    assert "strength" not in shown and "margin" not in shown and "chosen" not in shown
+
+
 def test_quoted_text_keeps_its_lines_and_spaces_and_is_cut_to_the_width() -> None:
     assert text(quoted("a  b\n\nc", 80)) == "  | a  b\n  |\n  | c"
     assert [len(plain(line)) for line in quoted("x" * 100, 54)] == [54, 54]

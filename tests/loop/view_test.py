@@ -86,7 +86,7 @@ def test_a_row_shows_the_round() -> None:
         "round": "1",
         "gold": "65.0%",
         "change": "+25.0",
-        "pairs": "243",
+        "data": "243",
         "ties": "13",
         "failed": "2",
         "loss": "0.612",

@@ -1,0 +1,69 @@
+"""Whether the components of a recipe fit together: what one gives, another must need."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from loop.config import AlgorithmConfig, Plan, RunConfig
+from loop.errors import Refused
+from loop.losses import Loss
+from loop.pairing import Rule
+from loop.recipe import lacking, loss_of, rule_of
+
+KINDS = {"pair": "pairs", "list": "lists", "single": "single responses"}
+"""What kinds of examples are called."""
+
+
+def recipe_problems(config: RunConfig) -> Iterator[str]:
+    """Every problem of the recipe itself, one sentence each."""
+    recipe = config.algorithm
+    try:
+        loss = loss_of(recipe)
+    except Refused as refused:
+        yield f"algorithm.loss: {refused}"
+        return
+    try:
+        rule, _ = rule_of(recipe)
+    except Refused as refused:
+        yield f"algorithm.pairing: {refused}"
+        return
+    if missing := lacking(loss):
+        yield (
+            f"algorithm={recipe.name}: loss {loss.row.name} needs {' and '.join(missing)}, "
+            "which a run cannot give it yet"
+        )
+    yield from _plan_and_rule(recipe, rule)
+    yield from _rule_and_loss(recipe, rule, loss)
+    yield from _anchors(config, loss)
+
+
+def _plan_and_rule(recipe: AlgorithmConfig, rule: Rule) -> Iterator[str]:
+    plan = recipe.plan.name
+    gives = "scores" if plan is Plan.pointwise else "preferences"
+    if rule.reads != gives:
+        yield f"algorithm={recipe.name}: pairing {rule.name} needs {rule.reads}; plan {plan.value} gives {gives}"
+    elif rule.plans and plan not in rule.plans:
+        suit = " or ".join(one.value for one in rule.plans)
+        yield f"algorithm={recipe.name}: pairing {rule.name} needs the plan {suit}, not {plan.value}"
+
+
+def _rule_and_loss(recipe: AlgorithmConfig, rule: Rule, loss: Loss) -> Iterator[str]:
+    if rule.gives != loss.row.kind:
+        yield (
+            f"algorithm={recipe.name}: loss {loss.row.name} learns from {KINDS[loss.row.kind]}, "
+            f"and pairing {rule.name} gives {KINDS[rule.gives]}"
+        )
+    elif loss.row.kind == "pair" and loss.needs.labels and not rule.labels:
+        yield (
+            f"algorithm={recipe.name}: loss {loss.row.name} needs a win rate or score of each side, "
+            f"and pairing {rule.name} gives none"
+        )
+
+
+def _anchors(config: RunConfig, loss: Loss) -> Iterator[str]:
+    recipe = config.algorithm
+    if loss.needs.anchors != len(recipe.anchors):
+        yield (
+            f"algorithm={recipe.name}: loss {loss.row.name} needs {loss.needs.anchors} anchors, "
+            f"and algorithm.anchors names {len(recipe.anchors)}"
+        )

@@ -1,0 +1,75 @@
+"""Recipes whose components do not fit are refused while composing, with a sentence that names both."""
+
+from __future__ import annotations
+
+import pytest
+
+from loop.composition import compose
+from loop.losses import ROWS
+from loop.pairing import RULES
+from loop.recipe_check import recipe_problems
+
+BARE = ("~algorithm.loss.beta", "~algorithm.loss.nll")
+"""Without the options that the recipe gives its own loss."""
+PREFERENCES = ("algorithm.plan.name=all_pairs",)
+
+
+def problems(*overrides: str) -> list[str]:
+    return list(recipe_problems(compose(["experiment=demo", "algorithm=iterative_dpo", *overrides])))
+
+
+def test_the_recipe_itself_fits() -> None:
+    assert problems() == []
+
+
+@pytest.mark.parametrize(
+    ("overrides", "sentence"),
+    [
+        (["algorithm.loss.name=dpoo"], "algorithm.loss: there is no loss named 'dpoo'; there are"),
+        (["algorithm.loss.gamma=1"], "algorithm.loss: loss dpo has no option 'gamma'; it has beta,"),
+        (["algorithm.loss.beta=yes"], "algorithm.loss: loss dpo: beta=yes must be a number"),
+        (["algorithm.pairing.name=bestworst"], "algorithm.pairing: there is no pairing rule named 'bestworst'"),
+        (["algorithm.pairing.link=logit"], "algorithm.pairing: pairing rule best_worst has no option 'link'"),
+        (["algorithm.pairing.name=ranked"], "pairing ranked needs preferences; plan pointwise gives scores"),
+        (PREFERENCES, "pairing best_worst needs scores; plan all_pairs gives preferences"),
+        (
+            ["algorithm.plan.name=against_baseline", "algorithm.pairing.name=tournament"],
+            "pairing tournament needs the plan tournament or all_pairs, not against_baseline",
+        ),
+        (["algorithm.pairing.name=listed"], "loss dpo learns from pairs, and pairing listed gives lists"),
+        (["algorithm.loss.name=sppo"], "loss sppo needs a win rate or score of each side, and pairing best_worst"),
+        (
+            ["algorithm.loss.name=tdpo1"],
+            "loss tdpo1 needs the full logits of an anchor, which a run cannot",
+        ),
+        (["algorithm.loss.name=xpo"], "loss xpo needs responses in the roles explored, which a run cannot give it yet"),
+        (["algorithm.loss.name=simpo"], "loss simpo needs 0 anchors, and algorithm.anchors names 1"),
+        (["algorithm.loss.name=inpo", *BARE], "loss inpo needs 2 anchors, and algorithm.anchors names 1"),
+    ],
+)
+def test_what_does_not_fit_is_one_sentence(overrides: list[str], sentence: str) -> None:
+    assert any(sentence in problem for problem in problems(*overrides)), problems(*overrides)
+
+
+def test_every_loss_and_every_rule_can_be_composed_with_something() -> None:
+    """No row of either table is out of reach of a recipe, but for what a run cannot give yet."""
+    plan_of = {"scores": "pointwise", "preferences": "all_pairs"}
+    rule_for = {"pair": "best_worst", "list": "listed", "single": "labelled"}
+    for name, row in ROWS.items():
+        rule = "win_rate_of_scores" if row.kind == "pair" and row.needs.labels else rule_for[row.kind]
+        anchors = ["initial", "previous"][: row.needs.anchors]
+        found = problems(
+            f"algorithm.loss.name={name}",
+            *BARE,
+            f"algorithm.pairing.name={rule}",
+            f"algorithm.anchors={anchors}",
+        )
+        assert all("cannot give it yet" in problem for problem in found), (name, found)
+    for name, rule in RULES.items():
+        if rule.reads in plan_of:
+            plan = rule.plans[0].value if rule.plans else plan_of[rule.reads]
+            loss = {"pair": "dpo", "list": "list_mle", "single": "kto"}[rule.gives]
+            found = problems(
+                f"algorithm.pairing.name={name}", f"algorithm.plan.name={plan}", f"algorithm.loss.name={loss}"
+            )
+            assert not any("pairing" in problem for problem in found), (name, found)
