@@ -17,14 +17,17 @@ from actors.learner_contract import LearnerSettings, LogProbsRequest
 from actors.learner_lesson import read_lesson, responses
 from actors.learner_scoring import Forward, scored, text_sequence
 from loop import crash
+from loop.anchors import logprobs_key
 from loop.batches import sequence_of
 from loop.cadence import is_due
-from loop.config import OptimizerState
+from loop.config import OptimizerState, StartFrom
+from loop.fleets import Lesson
 from loop.learning import LearnReport, Progress, Restored, after, begun, report_of, require_steps
+from loop.lessons import examples_of
 from loop.push import Manifest, Reading
 from loop.recipe import loss_of
-from loop.records import AnchorLogProbs, Example, ShardRef, digest_of, seed_of
-from loop.shards import read_shards, write_shard
+from loop.records import AnchorLogProbs, ShardRef, digest_of, seed_of
+from loop.shards import read_shard, write_shard
 
 if TYPE_CHECKING:
     from actors.learner_checkpoint import Checkpoints
@@ -104,17 +107,9 @@ class LearnerActor:
             kept = marker.progress
             self.progress = kept if carry_optimizer else dataclasses.replace(kept, loss_state={})
 
-    def learn(
-        self,
-        round: int,
-        rounds: int,
-        example_refs: Sequence[ShardRef],
-        response_refs: Sequence[ShardRef],
-        anchor_refs: Sequence[ShardRef],
-        seed: int,
-    ) -> LearnReport:
-        """Train on a round's examples, from where this learner stands inside the round; the report of a round that it
-        has finished already. For an anchor of which `anchor_refs` hold nothing, the sampler's own log-probs serve.
+    def learn(self, lesson: Lesson, rounds: int, seed: int) -> LearnReport:
+        """Train on a lesson, from where this learner stands inside its round; the report of a round that it has
+        finished already. `rounds` is the number of the run's rounds.
 
         Checkpoints are written every `checkpoint.steps` steps, at the end of a round that is due, and where the phase
         is paused. Without examples nothing happens at all, weight decay included. Raises `Stopped` when too many steps
@@ -122,15 +117,15 @@ class LearnerActor:
         an example does not fit the loss or the learner stands elsewhere, `StoreFailed` when a checkpoint could not be
         written.
         """
-        examples = read_shards(example_refs, Example)
+        round, examples = lesson.round, examples_of(lesson, self.settings.algorithm, self.settings.identity)
         if not examples:
             return LearnReport()
-        lesson = digest_of("lesson", round, seed, [example.example_id for example in examples])
-        if self.progress.report is not None and (self.progress.round, self.progress.lesson) == (round, lesson):
+        told = digest_of("lesson", round, seed, [example.example_id for example in examples])
+        if self.progress.report is not None and (self.progress.round, self.progress.lesson) == (round, told):
             return self.progress.report
         loss = self.trainer.loss
-        work = read_lesson(self.settings, loss, self.world, round, rounds, examples, response_refs, anchor_refs, seed)
-        self._take_up(begun(self.progress, round, lesson, len(work.steps)), seed)
+        work = read_lesson(self.settings, loss, self.world, lesson, examples, rounds, seed)
+        self._take_up(begun(self.progress, round, told, len(work.steps)), seed)
         every = self.settings.checkpoint
         while (at := self.progress.position) < len(work.steps):
             before = self.progress.loss_state
@@ -149,12 +144,16 @@ class LearnerActor:
         return report
 
     def _take_up(self, progress: Progress, seed: int) -> None:
-        """Before a phase's first step the optimiser and the loss's state are reset, if the recipe says so, and every
-        rank's random-number generators start anew; inside a phase they go on where they were."""
+        """Before a phase's first step the weights, or the optimiser and the loss's state, are reset, if the recipe says
+        so, and every rank's random-number generators start anew; inside a phase they go on where they were."""
         from actors.learner_state import seed_generators, set_generators
 
+        recipe = self.settings.algorithm
         if progress.position == 0:
-            if self.settings.algorithm.optimizer is OptimizerState.reset:
+            anew = recipe.start_from is StartFrom.initial
+            if anew:
+                self.checkpoints.load_initial()
+            if anew or recipe.optimizer is OptimizerState.reset:
                 self.engine.reset_optimizer()
                 progress = dataclasses.replace(progress, loss_state={})
             seed_generators(seed_of("learn", seed, self.rank))
@@ -172,20 +171,28 @@ class LearnerActor:
         """
         config, model = self.settings.learner, self.settings.model
         wanted = None if response_ids is None else set(response_ids)
-        ids, sequences = [], []
+        keys, sequences = {}, []
         for response in responses(response_refs, wanted):
-            ids.append(response.response_id)
+            context_T, weights = response.prompt_tokens_T, request.weights
+            key = logprobs_key(context_T, response.tokens_T, weights, model.dtype, "learner")
+            keys[response.response_id] = key
             sequences.append(sequence_of(response))
+        known = self._known(request.known, {*keys.values()})
+        todo = [(one, sequence) for one, sequence in zip(keys, sequences, strict=True) if keys[one] not in known]
         forward: Forward = self.engine.forward
-        if request.frozen_path is not None:
+        if request.frozen_path is not None and todo:
             from actors.learner_engine import frozen_forward
 
             forward = frozen_forward(request.frozen_path, request.frozen_revision, model.dtype, config.logprob_chunk)
-        by_index = scored(forward, sequences, self.rank, self.world, config.micro_batch_tokens)
+        share = [sequence for _, sequence in todo]
+        by_index = scored(forward, share, self.rank, self.world, config.micro_batch_tokens)
+        made = {todo[index][0]: logprobs for index, logprobs in sorted(by_index.items())}
+        found = [one for one in keys if keys[one] in known]
+        made |= {one: known[keys[one]] for one in found[self.rank :: self.world]}
         numerics = f"learner:{model.dtype.value}"
         rows = [
-            AnchorLogProbs(ids[index], request.round, request.anchor, request.policy, numerics, logprobs)
-            for index, logprobs in sorted(by_index.items())
+            AnchorLogProbs(one, request.round, request.anchor, request.policy, numerics, keys[one], logprobs)
+            for one, logprobs in made.items()
         ]
         stats = {
             "tokens": float(sum(len(row.logprobs_T) for row in rows)),
@@ -193,6 +200,12 @@ class LearnerActor:
         }
         shard = request.shard + self.rank
         return write_shard(request.store, request.table, request.round, shard, rows, AnchorLogProbs, stats)
+
+    @staticmethod
+    def _known(refs: Sequence[ShardRef], keys: set[str]) -> dict[str, list[float]]:
+        """Log-probs that other rounds have computed, by key."""
+        rows = (row for ref in refs for row in read_shard(ref, AnchorLogProbs))
+        return {row.key: row.logprobs_T for row in rows if row.key in keys}
 
     def weight_stream(self, version: str) -> Iterator[dict[str, Tensor] | Manifest]:
         """On rank 0: the weights by layer group, on the CPU in the engine's number format, then their manifest.

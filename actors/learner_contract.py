@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from loop.config import AlgorithmConfig, CheckpointConfig, LearnerConfig, ModelConfig
+from loop.records import ShardRef
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,8 +26,8 @@ class LogProbsRequest:
     """Log-probs of responses under one frozen policy, written as `AnchorLogProbs` rows.
 
     `store` is the root of the shard files; rank r writes shard `shard + r` of `table`. `policy` labels the weights
-    that are used: the learner's present ones, or those of the Hugging Face model `frozen_path`, which is loaded for
-    this call only.
+    that are used, `weights` is their digest: the learner's present ones, or those of the Hugging Face model
+    `frozen_path`, which is loaded for this call only. What the shards `known` hold already is not computed again.
     """
 
     store: str
@@ -35,5 +36,7 @@ class LogProbsRequest:
     shard: int
     anchor: str
     policy: str
+    weights: str
     frozen_path: str | None = None
     frozen_revision: str | None = None
+    known: tuple[ShardRef, ...] = ()

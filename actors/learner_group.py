@@ -15,6 +15,7 @@ from actors.calls import reason_of, wait
 from actors.learner import LearnerActor
 from actors.learner_contract import LearnerSettings, LogProbsRequest
 from loop.errors import ProcessDied, TimedOut
+from loop.fleets import Lesson
 from loop.learning import LearnReport, Restored
 from loop.push import Reading
 from loop.records import ShardRef
@@ -66,18 +67,10 @@ class LearnerGroup:
         """The process id of each rank, on its own machine."""
         return self._results([actor.ping.remote() for actor in self._actors], SIGN_OF_LIFE_S, "the learners' processes")
 
-    def learn(
-        self,
-        round: int,
-        rounds: int,
-        example_refs: Sequence[ShardRef],
-        response_refs: Sequence[ShardRef],
-        anchor_refs: Sequence[ShardRef],
-        seed: int,
-    ) -> LearnReport:
-        """Train on a round's examples; see `LearnerActor.learn`."""
-        calls = self._calls("learn", round, rounds, example_refs, response_refs, anchor_refs, seed)
-        self._learning = round, calls
+    def learn(self, lesson: Lesson, rounds: int, seed: int) -> LearnReport:
+        """Train on a lesson; see `LearnerActor.learn`."""
+        calls = self._calls("learn", lesson, rounds, seed)
+        self._learning = lesson.round, calls
         reports: list[LearnReport] = self._results(calls, self._timeout_s, "the learners' learn")
         self._learning = None
         return reports[0]

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from actors.learner_engine import Engine, device, from_all_ranks, sum_over_ranks
-from actors.learner_lesson import Lesson
+from actors.learner_lesson import Work
 from loop.batches import FlatBatch, Rendering, Step, batch_of, example_batch, padded, to_device
 from loop.learning import TERMS, StepOutcome
 from loop.losses import Batch, Loss
@@ -32,19 +32,19 @@ class Trainer:
         self.terms = TERMS[loss.row.kind]
 
     def step(
-        self, lesson: Lesson, at: int, state: Mapping[str, float], asked: Callable[[], bool]
+        self, work: Work, at: int, state: Mapping[str, float], asked: Callable[[], bool]
     ) -> tuple[StepOutcome, Mapping[str, float], bool]:
-        """Step `at` of a lesson's plan, and the loss's state after it; before it, it is `state` (empty: the initial
+        """Step `at` of the plan, and the loss's state after it; before it, it is `state` (empty: the initial
         one). Also whether any rank was `asked` to pause before its losses were summed: all ranks learn of it in the
         same step."""
         started = time.monotonic()
-        step, examples = lesson.steps[at], lesson.examples
+        step, examples = work.steps[at], work.examples
         micro_batches = step.ranks[self.rank]
-        constants, state = self._prepare(lesson, step, state)
+        constants, state = self._prepare(work, step, state)
         sums = torch.zeros(2 + len(self.terms), dtype=torch.float64, device=device())
         bad: list[str] = []
         for number, micro_batch in enumerate(micro_batches, 1):
-            batch = example_batch([examples[index] for index in micro_batch], lesson.sequences)
+            batch = example_batch([examples[index] for index in micro_batch], work.sequences)
             prepared_NS = (
                 torch.stack([constants[index] for index in micro_batch]) if constants and micro_batch else None
             )
@@ -53,7 +53,7 @@ class Trainer:
             sums += sums_here
             bad += bad_here
         pauses, tokens, *totals = sum_over_ranks(torch.cat([sums.new_tensor([asked()]), sums])).tolist()
-        norm = self.engine.step(lesson.rates[at])
+        norm = self.engine.step(work.rates[at])
         if norm is None:
             # A gradient that is not finite although every loss was belongs to no example in particular.
             bad = [name for names in from_all_ranks(bad) for name in names]
@@ -67,7 +67,7 @@ class Trainer:
         return bool(sum_over_ranks(torch.tensor(float(here), device=device())) > 0)
 
     def _prepare(
-        self, lesson: Lesson, step: Step, state: Mapping[str, float]
+        self, work: Work, step: Step, state: Mapping[str, float]
     ) -> tuple[dict[int, Tensor], Mapping[str, float]]:
         """For a loss whose scope is the batch: the constants `[S]` of each example of the step, by index, and the next
         state. The whole step is passed through the model for it, without gradients, and every rank reads in the step's
@@ -77,7 +77,7 @@ class Trainer:
         here: dict[int, list[float]] = {}
         with torch.no_grad():
             for micro_batch in step.ranks[self.rank]:
-                batch = example_batch([lesson.examples[index] for index in micro_batch], lesson.sequences)
+                batch = example_batch([work.examples[index] for index in micro_batch], work.sequences)
                 if not micro_batch:
                     self.engine.forward(*TWO_TOKENS)
                 else:

@@ -141,9 +141,7 @@ class Learners:
 
     def _learn(self, lesson: Lesson) -> LearnReport:
         seed = seed_of(self.task.identity, "learn", lesson.round)
-        return self.group.learn(
-            lesson.round, self.config.rounds, lesson.examples, lesson.responses, lesson.anchors, seed
-        )
+        return self.group.learn(lesson, self.config.rounds, seed)
 
 
 def _reached(restored: Restored) -> int:

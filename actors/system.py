@@ -6,7 +6,7 @@ import json
 import signal
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from itertools import count
 from pathlib import Path
 from types import TracebackType
@@ -21,15 +21,16 @@ from actors.learners import Learners
 from actors.push import probe, push_weights, refresh_engine
 from actors.scaling import Scaling
 from actors.starting import INITIAL, Told, limits_of, start_engines, start_judges
-from loop.config import Anchor, DType, JudgeKind, RunConfig
+from loop.config import DType, JudgeKind, RunConfig
 from loop.errors import EnginesDied, InfrastructureFailed
 from loop.fleets import Judged, Lesson, Pushed
 from loop.learning import LearnReport, Restored
+from loop.lessons import examples_of
 from loop.model_card import model_card
 from loop.push import Manifest, Reading, allowed_gap, fixed_texts, refuse_oversized
-from loop.records import Example, PolicyVersion, ShardRef, Telemetry
+from loop.recipe import anchors_of
+from loop.records import PolicyVersion, ShardRef, Telemetry
 from loop.sampling import GenerateRequest
-from loop.shards import read_shards
 from loop.task import Task
 
 PROBE_TOKENS = 100
@@ -138,22 +139,30 @@ class System:
         """See `Fleets`. Pairing is a matter of milliseconds: judges do it, it needs no processes of its own."""
         return self._judges.map(lambda judge, one: judge.pair.remote(one.responses, one.judgements), judged)
 
-    def anchor(self, round: int, examples: Sequence[ShardRef], responses: Sequence[ShardRef]) -> Iterable[ShardRef]:
-        """See `Fleets`. In round 1 every anchor is the policy that sampled, and so is the previous one in any round:
-        where they were measured to agree with the learners', the sampler's own log-probs serve."""
-        other = {anchor: anchor is Anchor.initial and round > 1 for anchor in self.config.algorithm.anchors}
-        missing = {anchor: frozen for anchor, frozen in other.items() if frozen or not self._sampler_serves}
-        used: list[str] = []
-        if missing:
-            used = sorted({one for example in read_shards(examples, Example) for one in example.response_ids})
-        shards: list[ShardRef] = []
-        for anchor, frozen in missing.items():
-            shards += self._log_probs("anchors", round, responses, used, anchor.value, frozen, shard=len(shards))
+    def anchor(self, lesson: Lesson) -> Iterable[ShardRef]:
+        """See `Fleets`. The sampler's own log-probs serve for the round's responses where the anchor is the policy that
+        sampled them and engines and learners were measured to agree."""
+        recipe, shards = self.config.algorithm, list[ShardRef]()
+        examples = examples_of(lesson, recipe, self.task.identity) if lesson.serving else []
+        kinds = {
+            label: kind
+            for (kind, _), one in zip(anchors_of(recipe), lesson.serving, strict=True)
+            for label in one.labels
+        }
+        for label, kind in kinds.items():
+            served = lesson.round if label == str(self._version) and self._sampler_serves else None
+            ids = {one for example in examples if example.round != served for one in example.response_ids}
+            if ids:
+                request = self._request("anchors", lesson.round, kind, label, lesson.weights[label])
+                request = replace(request, shard=len(shards), known=tuple(lesson.known))
+                shards += self._learners.log_probs(lesson.responses, sorted(ids), request)
         return shards
 
     def initial_log_probs(self, round: int, responses: Sequence[ShardRef]) -> Iterable[ShardRef]:
         """See `Fleets`."""
-        return self._log_probs("evaluation_anchors", round, responses, None, Anchor.initial.value, frozen=True)
+        digest = self.task.model_digest
+        request = self._request("evaluation_anchors", round, "initial", str(INITIAL), digest)
+        return self._learners.log_probs(responses, None, request)
 
     def learn(self, lesson: Lesson) -> LearnReport:
         """See `Fleets`."""
@@ -227,25 +236,11 @@ class System:
             self._scale.engines_and_judges()
             yield result
 
-    def _log_probs(
-        self,
-        table: str,
-        round: int,
-        responses: Sequence[ShardRef],
-        ids: Sequence[str] | None,
-        anchor: str,
-        frozen: bool,
-        shard: int = 0,
-    ) -> list[ShardRef]:
-        model = self.config.model
-        request = LogProbsRequest(
-            store=self.task.store,
-            table=table,
-            round=round,
-            shard=shard,
-            anchor=anchor,
-            policy=str(INITIAL) if frozen else str(self._version),
-            frozen_path=model.path if frozen else None,
-            frozen_revision=model.revision if frozen else None,
-        )
-        return self._learners.log_probs(responses, ids, request)
+    def _request(self, table: str, round: int, anchor: str, policy: str, weights: str) -> LogProbsRequest:
+        """Log-probs under a version: the learners' present weights, the model that the run began with, or an exported
+        checkpoint."""
+        model, version = self.config.model, PolicyVersion.parse(policy)
+        path, revision = (None, None) if version == self._version else (model.path, model.revision)
+        if path is not None and version != INITIAL:
+            path, revision = str(self.task.checkpoint(version.round)), None
+        return LogProbsRequest(self.task.store, table, round, 0, anchor, policy, weights, path, revision)

@@ -17,17 +17,15 @@ from loop.errors import StoreFailed
 from loop.exports import export_folder, retain_exports
 from loop.fleets import Lesson, Pushed
 from loop.ledger import TABLES, Ledger
+from loop.lessons import lesson_of, replays, rounds_needed
 from loop.recorder import Recorder
-from loop.records import Example, PolicyVersion, RoundRow, Telemetry
+from loop.records import Example, PolicyVersion, RoundRow, ShardRef, Telemetry
 from loop.shards import from_table, is_damaged, read_columns, read_shard, write_shard
 from loop.status import State, Status, write_status
 from loop.summary import RoundSummary, RunSummary, read_summary_if_any, wilson, write_summary
 from loop.task import Task
 from loop.tracker import Tracker
 from loop.view import View
-
-OF_A_LESSON = ("examples", "responses", "anchors")
-"""Tables that a learn phase reads."""
 
 OTHER_WEIGHTS = (
     "The weights of {policy} were learnt again and are not to the last bit those that the ledger knows: the number of "
@@ -64,6 +62,9 @@ class Book:
         self._open: Recorder | None = None
         self._events: list[Telemetry] = []
         self.summary, self._seconds_before = self._read_back(blank)
+        self._digests: dict[str, str] = dict(
+            zip(*self.ledger.read("policies", ["version", "digest"]).to_pydict().values(), strict=True)
+        )
 
     @property
     def rounds_closed(self) -> int:
@@ -81,8 +82,20 @@ class Book:
         return self._open
 
     def lesson(self, number: int) -> Lesson:
-        """What a closed round learnt from."""
-        return Lesson(number, *(list(self.ledger.committed(table, number).values()) for table in OF_A_LESSON))
+        """What a round learns from, or learnt from if it is closed."""
+        recipe = self.task.config.algorithm
+        if replays(recipe):
+            self.buffer.flush()  # what waits for company belongs to earlier rounds, too
+        return lesson_of(recipe, number, self._shards, self._history(), self._digests, self.task.identity)
+
+    def _shards(self, table: str, round: int) -> list[ShardRef]:
+        if self._open is not None and round == self._open.number:
+            return self._open.shards(table)
+        return list(self.ledger.committed(table, round).values())
+
+    def _history(self) -> list[PolicyVersion]:
+        """The version with which each round began, that of the next one included."""
+        return [PolicyVersion(0, 0), *(PolicyVersion.parse(result.policy) for result in self.summary.rounds)]
 
     def damaged(self) -> bool:
         """Whether a committed shard of the open round, made with the weights before, is not what it was."""
@@ -92,8 +105,7 @@ class Book:
 
     def pushed_again(self, pushed: Pushed) -> None:
         """Compare what the engines hold now with what the ledger knows of the policy."""
-        known = dict(zip(*self.ledger.read("policies", ["version", "digest"]).to_pydict().values(), strict=True))
-        if known.get(str(self.policy), pushed.digest) != pushed.digest:
+        if self._digests.get(str(self.policy), pushed.digest) != pushed.digest:
             self.view.notice(OTHER_WEIGHTS.format(policy=self.policy))
 
     def close(self, round: Recorder, policy: PolicyVersion) -> None:
@@ -109,11 +121,14 @@ class Book:
         if round.number and self.examples_shown:
             self.tracker.examples(round.number, shown_examples(round, self.task.prompts_path, self.examples_shown))
         self._open = None
+        self._digests |= round.digests
         if not round.number:
             self._update(initial=result)
             return
         rounds = [*self.summary.rounds, result]
-        gone = retain_exports(self.folder, self.task.config.export.keep, rounds)
+        self._update(rounds=rounds)
+        needed = rounds_needed(self.task.config.algorithm, round.number + 1, self._history())
+        gone = retain_exports(self.folder, self.task.config.export.keep, rounds, needed)
         self._update(rounds=[dataclasses.replace(r, checkpoint=None) if r.round in gone else r for r in rounds])
 
     def told(self, event: Telemetry) -> None:

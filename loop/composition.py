@@ -13,6 +13,7 @@ from hydra import compose as hydra_compose
 from hydra import initialize_config_module
 from hydra.core.config_store import ConfigStore
 from hydra.core.global_hydra import GlobalHydra
+from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.errors import HydraException
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
@@ -22,8 +23,8 @@ from loop.config import PromptSource, RunConfig
 from loop.errors import Refused
 
 CONF = Path(conf.__file__).parent
-OPEN = ("algorithm.loss.", "algorithm.pairing.")
-"""Keys below which a component's own options stand."""
+OPEN = ("algorithm.loss", "algorithm.pairing", "algorithm.data")
+"""Components: a name and that component's own options."""
 GROUPS = tuple(sorted(p.name for p in CONF.iterdir() if p.is_dir() and any(p.glob("*.yaml"))))
 
 
@@ -48,7 +49,11 @@ def compose(overrides: Sequence[str]) -> RunConfig:
     refuse_additions(overrides)
     try:
         with initialize_config_module(config_module="conf", version_base="1.3"):
-            return typed(hydra_compose("config", overrides=[_opened(one) for one in overrides]))
+            opened = [one for one in overrides if _is_open(one)]
+            composed = hydra_compose("config", overrides=[one for one in overrides if one not in opened])
+            for one in OverridesParser.create().parse_overrides(opened):
+                OmegaConf.update(composed, one.key_or_group, one.value(), merge=False, force_add=True)
+            return typed(composed)
     except (HydraException, OmegaConfBaseException, ValueError) as error:  # Hydra raises bare ValueErrors too
         raise Refused(sentence_of(error)) from error
 
@@ -78,10 +83,11 @@ def spell_out_paths(config: RunConfig) -> None:
         config.judge.template = absolute(config.judge.template)
 
 
-def _opened(override: str) -> str:
-    """Options of losses and pairing rules may be given whether or not the recipe names them; validation knows which
-    there are."""
-    return f"++{override}" if override.startswith(OPEN) else override
+def _is_open(override: str) -> bool:
+    """Components take options whether or not the recipe names them (validation knows which there are), and a whole
+    component replaces the recipe's. Hydra would refuse the one and merge the other."""
+    key = override.split("=", 1)[0]
+    return any(key == one or key.startswith(f"{one}.") for one in OPEN)
 
 
 def refuse_additions(overrides: Sequence[str]) -> None:

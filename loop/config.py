@@ -43,11 +43,11 @@ class Plan(Enum):
     tournament = "tournament"  # winners play winners, losers losers: a winner and a loser after few comparisons
 
 
-class Anchor(Enum):
-    """The frozen policy whose log-probs enter the loss."""
+class StartFrom(Enum):
+    """From which weights a round's learning begins."""
 
-    initial = "initial"  # the policy that the run started from
-    previous = "previous"  # the policy that sampled this round's responses
+    incumbent = "incumbent"  # those with which the round began
+    initial = "initial"  # those with which the run began, and a new optimiser: every round learns anew
 
 
 class OptimizerState(Enum):
@@ -157,8 +157,13 @@ class AlgorithmConfig:
     # `name`: a rule of `loop.pairing`, and its options
     loss: dict[str, Any] = field(default_factory=dict)
     # `name`: a row of `loop.losses`, and its options
-    anchors: list[Anchor] = field(default_factory=lambda: [Anchor.previous])
-    # frozen policies whose log-probs enter the loss, in the loss's order; none for a loss without one
+    anchors: list[Any] = field(default_factory=lambda: ["previous"])
+    # frozen policies whose log-probs enter the loss, in the loss's order: kinds of `loop.anchors`, by name or as
+    # `{name: KIND, OPTION: VALUE}`; none for a loss without one
+    start_from: StartFrom = StartFrom.incumbent
+    data: dict[str, Any] = field(default_factory=lambda: {"name": "this_round"})
+    # `name`: this_round, accumulate, or replay (`first`: share of the round before that is learnt again, `decay`: its
+    # factor for each round further back)
     optimizer: OptimizerState = OptimizerState.carry
     lr_schedule: Span = Span.whole_run
     truncated_may_win: bool = False

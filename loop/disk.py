@@ -13,6 +13,7 @@ from loop.config import DType, RunConfig
 from loop.errors import Refused
 from loop.model_folder import BYTES
 from loop.plans import questions_per_group
+from loop.recipe import anchors_of
 from loop.task import Task
 
 GB = 1e9
@@ -111,9 +112,12 @@ def require_room(folder: Path, need: DiskNeed) -> None:
 
 
 def _exports(config: RunConfig) -> int:
-    """Policies at the same time: the newest, the best one, and one that is being written."""
-    made = math.ceil(config.rounds / config.export.every)
-    return made if config.export.keep == 0 else min(made, config.export.keep + 2)
+    """Policies at the same time: the newest, the best one, a magnet's, and one that is being written; all of them where
+    the anchor may be any."""
+    made, kinds = math.ceil(config.rounds / config.export.every), {kind for kind, _ in anchors_of(config.algorithm)}
+    if config.export.keep == 0 or "random_past" in kinds:
+        return made
+    return min(made, config.export.keep + 2 + ("magnet" in kinds))
 
 
 def _checkpoints(config: RunConfig) -> int:

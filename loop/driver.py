@@ -7,6 +7,7 @@ counts. It runs the same after a crash as before: the recorder hands on what is 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 from loop.book import Book
 from loop.cadence import is_due, saves_in
@@ -28,9 +29,9 @@ def run(task: Task, fleets: Fleets, book: Book) -> RunSummary:
         answers = generate(task, fleets, round, policy)
         round.drain("judge", "judgements", fleets.judge, answers, task.questions)
         refuse_noise(round, config.judge.max_failed)
-        examples = round.drain("pair", "examples", fleets.pair, judged(round))
+        round.drain("pair", "examples", fleets.pair, judged(round))
         if round.count("examples"):
-            policy = learn(task, fleets, round, examples, policy)
+            policy = learn(task, fleets, round, book.lesson(number), policy)
         else:
             round.note("No group gave an example, so nothing was learnt: the policy is unchanged, bit for bit.")
         if is_due(config.evaluate.every, number, config.rounds):
@@ -83,15 +84,12 @@ def judged(round: Recorder) -> list[Judged]:
     return [Judged(responses, judgements) for responses, judgements in shards]
 
 
-def learn(
-    task: Task, fleets: Fleets, round: Recorder, examples: list[ShardRef], policy: PolicyVersion
-) -> PolicyVersion:
+def learn(task: Task, fleets: Fleets, round: Recorder, lesson: Lesson, policy: PolicyVersion) -> PolicyVersion:
     """Anchor, learn and push; the version that the engines now serve. The policy stays when every step was skipped."""
-    responses = round.shards("responses")
-    anchors = round.together("anchor", "anchors", lambda: fleets.anchor(round.number, examples, responses))
+    anchors = round.together("anchor", "anchors", lambda: fleets.anchor(lesson))
     if saves_in(task.config.checkpoint, round.number, task.config.rounds):
         round.flush()  # what a learner's checkpoint stands on is committed before it
-    report = round.do("learn", lambda: fleets.learn(Lesson(round.number, examples, responses, anchors)))
+    report = round.do("learn", lambda: fleets.learn(replace(lesson, anchors=anchors)))
     round.learned(report)
     if report.steps == 0:
         if fleets.holds() != policy:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 
 from loop.retention import kept
@@ -25,15 +25,16 @@ def pin(export: Path, by: str) -> None:
         handle.write(f"{by}\n")
 
 
-def retain_exports(folder: Path, keep: int, results: Sequence[RoundSummary]) -> list[int]:
-    """Delete exported checkpoints but the newest `keep` (0: all stay), the best, the incumbent's, and those that
-    other runs start from. `results` are all rounds that were trained; returns those whose checkpoints went."""
+def retain_exports(folder: Path, keep: int, results: Sequence[RoundSummary], needed: Collection[int] = ()) -> list[int]:
+    """Delete exported checkpoints but the newest `keep` (0: all stay), the best, the incumbent's, those that other runs
+    start from, and those of the rounds `needed` as anchors. `results` are all rounds that were trained; returns those
+    whose checkpoints went."""
     rounds = [result.round for result in results if export_folder(folder, result.round).is_dir()]
     if keep == 0 or len(rounds) <= keep:
         return []
     scored = [(r.gold_score, r.round) for r in results if r.gold_score is not None and r.round in rounds]
     pinned = [number for number in rounds if (export_folder(folder, number) / PINNED).exists()]
-    stay = kept(rounds, keep, max(scored)[1] if scored else None, rounds[-1], pinned)
+    stay = kept(rounds, keep, max(scored)[1] if scored else None, rounds[-1], [*pinned, *needed])
     gone = [number for number in rounds if number not in stay]
     for number in gone:
         shutil.rmtree(export_folder(folder, number))

@@ -6,11 +6,12 @@ question gives the same rows however often it is asked: ids and seeds are part o
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
+from loop.anchors import Resolved
 from loop.learning import LearnReport, Restored
 from loop.records import PolicyVersion, ShardRef
 from loop.sampling import GenerateRequest
@@ -41,18 +42,25 @@ class Judged:
 
 @dataclass(frozen=True, slots=True)
 class Lesson:
-    """What one learn phase learns from. For an anchor that `anchors` hold nothing of, the sampler's own log-probs
-    serve."""
+    """What one learn phase learns from: the round's examples, and those of earlier rounds from which the recipe takes
+    some again (`loop.lessons.examples_of`), with the responses of the same rounds.
+
+    `serving` tells what serves as each of the recipe's anchors, `weights` the digest of the tensors of each policy
+    named there. `anchors` are the log-probs made for this round, `known` those made for earlier ones.
+    """
 
     round: int
     examples: list[ShardRef]
     responses: list[ShardRef]
-    anchors: list[ShardRef]
+    anchors: list[ShardRef] = field(default_factory=list)
+    serving: tuple[Resolved, ...] = ()
+    weights: Mapping[str, str] = field(default_factory=dict)
+    known: list[ShardRef] = field(default_factory=list)
 
     @property
     def rows(self) -> int:
-        """How many examples there are."""
-        return sum(ref.rows for ref in self.examples)
+        """How many examples the round itself has."""
+        return sum(ref.rows for ref in self.examples if ref.round == self.round)
 
 
 class Fleets(Protocol):
@@ -80,9 +88,9 @@ class Fleets(Protocol):
         """Examples from judged shards, shard by shard."""
         ...
 
-    def anchor(self, round: int, examples: Sequence[ShardRef], responses: Sequence[ShardRef]) -> Iterable[ShardRef]:
-        """Log-probs under each of the recipe's anchors of every response that an example uses; nothing for one that
-        the sampler's own serve."""
+    def anchor(self, lesson: Lesson) -> Iterable[ShardRef]:
+        """Log-probs under each anchor of every response that an example of the lesson uses, but for those for which the
+        sampler's own serve."""
         ...
 
     def initial_log_probs(self, round: int, responses: Sequence[ShardRef]) -> Iterable[ShardRef]:

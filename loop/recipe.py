@@ -5,11 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from loop.anchors import Options as AnchorOptions
+from loop.anchors import anchor_options
 from loop.config import AlgorithmConfig
 from loop.errors import Refused
 from loop.losses import Loss, named_loss
 from loop.pairing import Rule, named_rule
 from loop.pairing.found import Options
+from loop.replay import data_shares
 
 
 def loss_of(recipe: AlgorithmConfig) -> Loss:
@@ -35,6 +38,18 @@ def rule_of(recipe: AlgorithmConfig) -> tuple[Rule, Options]:
     """The recipe's pairing rule and its options. Raises: Refused when its name or an option is unknown."""
     name, options = _split(recipe.pairing)
     return named_rule(name, options)
+
+
+def anchors_of(recipe: AlgorithmConfig) -> list[tuple[str, AnchorOptions]]:
+    """Kind and options of each anchor, in the loss's order. Raises: Refused for a kind or an option that is unknown."""
+    named = [_split(one if isinstance(one, Mapping) else {"name": one}) for one in recipe.anchors]
+    return [(kind, anchor_options(kind, options)) for kind, options in named]
+
+
+def data_of(recipe: AlgorithmConfig) -> tuple[float, float]:
+    """`first` and `decay` of `loop.replay.replayed`. Raises: Refused for a name or an option that is unknown."""
+    name, options = _split(recipe.data)
+    return data_shares(name, options)
 
 
 def _split(component: Mapping[str, Any]) -> tuple[str, dict[str, Any]]:

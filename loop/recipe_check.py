@@ -4,14 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from loop.config import AlgorithmConfig, Plan, RunConfig
+from loop.config import AlgorithmConfig, Plan, RunConfig, Schedule, Span, StartFrom
 from loop.errors import Refused
 from loop.losses import Loss
 from loop.pairing import Rule
-from loop.recipe import lacking, loss_of, rule_of
+from loop.recipe import anchors_of, data_of, lacking, loss_of, rule_of
 
 KINDS = {"pair": "pairs", "list": "lists", "single": "single responses"}
 """What kinds of examples are called."""
+
+
+PAST = ("magnet", "random_past")
+"""Anchors that may be any earlier round's policy."""
 
 
 def recipe_problems(config: RunConfig) -> Iterator[str]:
@@ -35,6 +39,7 @@ def recipe_problems(config: RunConfig) -> Iterator[str]:
     yield from _plan_and_rule(recipe, rule)
     yield from _rule_and_loss(recipe, rule, loss)
     yield from _anchors(config, loss)
+    yield from _schedule(config)
 
 
 def _plan_and_rule(recipe: AlgorithmConfig, rule: Rule) -> Iterator[str]:
@@ -60,10 +65,33 @@ def _rule_and_loss(recipe: AlgorithmConfig, rule: Rule, loss: Loss) -> Iterator[
         )
 
 
+def _schedule(config: RunConfig) -> Iterator[str]:
+    recipe, learner = config.algorithm, config.learner
+    anew, decays = recipe.start_from is StartFrom.initial, learner.schedule is not Schedule.constant
+    if anew and decays and recipe.lr_schedule is Span.whole_run and config.rounds > 1:
+        yield (
+            f"algorithm={recipe.name}: with start_from=initial every round learns anew, so a learning rate that "
+            "falls over the whole run leaves the last rounds untrained: algorithm.lr_schedule=per_round"
+        )
+
+
 def _anchors(config: RunConfig, loss: Loss) -> Iterator[str]:
     recipe = config.algorithm
-    if loss.needs.anchors != len(recipe.anchors):
+    try:
+        kinds = [kind for kind, _ in anchors_of(recipe)]
+        data_of(recipe)
+    except Refused as refused:
+        yield f"algorithm={recipe.name}: {refused}"
+        return
+    if loss.needs.anchors != len(kinds):
         yield (
             f"algorithm={recipe.name}: loss {loss.row.name} needs {loss.needs.anchors} anchors, "
-            f"and algorithm.anchors names {len(recipe.anchors)}"
+            f"and algorithm.anchors names {len(kinds)}"
         )
+    for kind in kinds:
+        if kind == "none":
+            yield f"algorithm={recipe.name}: anchor none is no policy: leave it out of algorithm.anchors"
+        if kind == "ema":
+            yield f"algorithm={recipe.name}: anchor ema needs a shadow of the weights, which a run does not keep yet"
+        if kind in PAST and config.export.every != 1:
+            yield f"algorithm={recipe.name}: anchor {kind} is read from exported checkpoints, so export.every must be 1"

@@ -76,6 +76,7 @@ class Recorder:
         self.report: LearnReport | None = None
         self.push_gap: float | None = None
         self.checkpoint: Path | None = None
+        self.digests: dict[str, str] = {}
         self._phases: list[str] = []
         self._counts: dict[str, Counter[str]] = defaultdict(Counter)
         self._shards: dict[str, list[ShardRef]] = defaultdict(list)
@@ -180,6 +181,7 @@ class Recorder:
         return self._counts[table][stat]
 
     def _policy(self, row: Policy) -> None:
+        self.digests[row.version] = row.digest
         self.buffer.add(write_shard(self.ledger.root, "policies", self.number, 0, [row], TABLES["policies"]))
 
     @contextmanager

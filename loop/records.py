@@ -164,14 +164,15 @@ class Example:
 
 @dataclass(frozen=True, slots=True)
 class AnchorLogProbs:
-    """Log-probs of one response under one frozen policy. `numerics` says where they were computed: `sampler` or
-    `learner`, and the dtype."""
+    """Log-probs of one response under one frozen policy. `numerics` says where they were computed (`learner`) and in
+    which dtype; `key` names what they depend on (`loop.anchors.logprobs_key`), so that another round finds them."""
 
     response_id: str
     round: int
     anchor: str
     policy: str
     numerics: str
+    key: str
     logprobs_T: list[float]
 
 

@@ -1,4 +1,4 @@
-"""What a round learns from besides its own examples, and from which weights: pure functions of ids, round and seed.
+"""What a round learns from besides its own examples: a pure function of ids, round and seed.
 
 An example that comes back keeps its label, strength and weight. Its anchor log-probs are computed afresh: what was
 cached holds for another round's anchors, and the sampler's own are those of a policy that no longer is `previous`.
@@ -6,13 +6,12 @@ cached holds for another round's anchors, and the sampler's own are those of a p
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping
 from fractions import Fraction
 from math import floor
-from typing import Literal
 
 from loop.errors import Refused
-from loop.records import PolicyVersion, digest_of
+from loop.records import digest_of
 
 DATA: dict[str, Mapping[str, float]] = {
     # The round's own examples alone.
@@ -63,28 +62,6 @@ def replayed(
         ids = set(example_ids_by_round[earlier])
         chosen += _shuffled(ids, seed)[: floor(share * len(ids))]
     return tuple(chosen)
-
-
-def capped(prompt_by_example: Mapping[str, str], most: int, seed: int) -> tuple[str, ...]:
-    """At most so many examples of each prompt, so that easy prompts do not fill a round (ReST-EM: 10).
-
-    From prompt ids by example id. Which ones depends on ids and seed; a smaller cap keeps a part of what a larger one
-    keeps.
-    """
-    taken: dict[str, int] = {}
-    kept: list[str] = []
-    for example_id in _shuffled(prompt_by_example, seed):
-        prompt_id = prompt_by_example[example_id]
-        if taken.get(prompt_id, 0) < most:
-            taken[prompt_id] = taken.get(prompt_id, 0) + 1
-            kept.append(example_id)
-    return tuple(kept)
-
-
-def starts_from(start: Literal["incumbent", "initial"], round: int, history: Sequence[PolicyVersion]) -> PolicyVersion:
-    """The version from which a round's learning begins: `incumbent`, with which the round began, or `initial` (ReST-EM
-    learns anew in each round). `history[i]` is the version with which round i + 1 began."""
-    return history[0] if start == "initial" else history[round - 1]
 
 
 def _shuffled(ids: Iterable[str], seed: int) -> list[str]:

@@ -1,8 +1,9 @@
-"""Which anchors' log-probs are computed, and which the sampler's own serve for."""
+"""Which anchors' log-probs are computed, with which weights, and which the sampler's own serve for."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -11,10 +12,12 @@ import pytest
 from actors.learner_contract import LogProbsRequest
 from actors.system import System
 from loop.composition import compose
-from loop.config import Anchor
+from loop.lessons import lesson_of
 from loop.records import Example, PolicyVersion, ShardRef
 from loop.shards import write_shard
 from tests.loop.factories import list_example, pair_example
+
+HISTORY = [PolicyVersion(0, 0), PolicyVersion(1, 9), PolicyVersion(2, 20)]
 
 
 class Learners:
@@ -28,44 +31,69 @@ class Learners:
         return [ShardRef(request.table, request.round, request.shard + rank, "", 0, "", {}) for rank in (0, 1)]
 
 
-def asked(folder: Path, anchors: Sequence[Anchor], round: int, sampler_serves: bool) -> Learners:
-    """What the learners of a run are asked for; its policy is r1-s9."""
-    config = compose(["experiment=demo"])
-    config.algorithm.anchors = list(anchors)
-    task = SimpleNamespace(config=config, store=str(folder))
+def asked(folder: Path, recipe: str, round: int, sampler_serves: bool) -> list[tuple[str, str, str | None, list[str]]]:
+    """What the learners of a run are asked for: anchor, policy, folder of its weights, responses."""
+    config = compose(["experiment=demo", f"algorithm.anchors={recipe}", "algorithm.data.name=accumulate"])
+    config.model.path = "model"
+    task = SimpleNamespace(
+        config=config, store=str(folder), identity="i", checkpoint=lambda round: f"checkpoints/{round}"
+    )
     system, learners = System(task, lambda _: None, lambda _: None), Learners()  # type: ignore[arg-type]
-    system._sampler_serves, system._version = sampler_serves, PolicyVersion(1, 9)
+    system._sampler_serves, system._version = sampler_serves, HISTORY[round - 1]
     system._learners = learners  # type: ignore[assignment]
-    examples = [pair_example("x", "b", "a"), list_example("l", ["c", "a"], [1.0, 0.0])]
-    refs = [write_shard(str(folder), "examples", round, 0, examples, Example)]
-    shards = list(system.anchor(round, refs, []))
-    assert [ref.shard for ref in shards] == list(range(2 * len(learners.asked))), "one table, no number twice"
-    return learners
+    examples = [pair_example("x", f"b{round}", f"a{round}", round=round), list_example("l", [f"c{round}"], [1.0])]
+    examples = [in_round(one, round) for one in examples]
+    shards = {("examples", round): [write_shard(str(folder), "examples", round, 0, examples, Example)]}
+    if round > 1:
+        shards["examples", 1] = [write_shard(str(folder), "examples", 1, 0, [pair_example("old", "o1", "o2")], Example)]
+    digests = {str(version): f"digest of {version}" for version in HISTORY}
+    lesson = lesson_of(config.algorithm, round, lambda *of: shards.get(of, []), HISTORY[:round], digests, "i")
+    made = list(system.anchor(lesson))
+    assert [ref.shard for ref in made] == list(range(2 * len(learners.asked))), "one table, no number twice"
+    assert all(one.weights == digests[one.policy] for _, one in learners.asked)
+    return [(one.anchor, one.policy, one.frozen_path, list(ids)) for ids, one in learners.asked]
 
 
-BOTH = (Anchor.initial, Anchor.previous)
+def in_round(example: Example, round: int) -> Example:
+    return replace(example, round=round)
+
+
+NEW, OLD = ["a3", "b3", "c3"], ["o1", "o2"]
 
 
 @pytest.mark.parametrize(
-    ("anchors", "round", "serves", "computed"),
+    ("recipe", "serves", "computed"),
     [
-        ((), 2, False, []),
-        ((Anchor.previous,), 2, True, []),
-        ((Anchor.previous,), 2, False, [("previous", "r1-s9", False)]),
-        (BOTH, 1, True, []),
-        (BOTH, 1, False, [("initial", "r1-s9", False), ("previous", "r1-s9", False)]),
-        (BOTH, 2, True, [("initial", "r0-s0", True)]),
-        (BOTH, 2, False, [("initial", "r0-s0", True), ("previous", "r1-s9", False)]),
-        (BOTH[::-1], 2, False, [("previous", "r1-s9", False), ("initial", "r0-s0", True)]),
+        ("[]", False, []),
+        ("[previous]", True, [("previous", "r2-s20", None, OLD)]),
+        ("[previous]", False, [("previous", "r2-s20", None, NEW + OLD)]),
+        (
+            "[initial,previous]",
+            True,
+            [("initial", "r0-s0", "model", NEW + OLD), ("previous", "r2-s20", None, OLD)],
+        ),
+        ("[{name: magnet, reset_every: 2}]", True, [("magnet", "r2-s20", None, OLD)]),
+        ("[{name: magnet, reset_every: 3}]", True, [("magnet", "r0-s0", "model", NEW + OLD)]),
+        (
+            "[{name: mixture, weight: 0.25}]",
+            True,
+            [("mixture", "r2-s20", None, OLD), ("mixture", "r0-s0", "model", NEW + OLD)],
+        ),
     ],
 )
-def test_what_the_sampler_does_not_serve_is_computed(
-    tmp_path: Path,
-    anchors: Sequence[Anchor],
-    round: int,
-    serves: bool,
-    computed: list[tuple[str, str, bool]],
+def test_in_a_later_round_what_the_sampler_does_not_serve_is_computed(
+    tmp_path: Path, recipe: str, serves: bool, computed: list[tuple[str, str, str | None, list[str]]]
 ) -> None:
-    found = asked(tmp_path, anchors, round, serves).asked
-    assert [(one.anchor, one.policy, one.frozen_path is not None) for _, one in found] == computed
-    assert all(ids == ["a", "b", "c"] for ids, _ in found)
+    assert asked(tmp_path, recipe, 3, serves) == computed
+
+
+def test_in_the_first_round_every_anchor_is_the_sampler(tmp_path: Path) -> None:
+    assert asked(tmp_path, "[initial,previous]", 1, True) == []
+    new = ["a1", "b1", "c1"]
+    assert asked(tmp_path, "[initial]", 1, False) == [("initial", "r0-s0", None, new)]
+
+
+def test_a_policy_between_comes_from_its_exported_checkpoint(tmp_path: Path) -> None:
+    found = asked(tmp_path, "[{name: random_past}]", 3, True)
+    ((_, policy, path, _),) = found
+    assert path == {"r0-s0": "model", "r1-s9": "checkpoints/1", "r2-s20": None}[policy]

@@ -22,7 +22,7 @@ from loop import crash
 from loop.checkpoints import find, names
 from loop.errors import ProcessDied
 from loop.learning import LearnReport, Restored
-from tests.actors.learner_kit import Data, inside, running, running_ray, save_small_model, write_data
+from tests.actors.learner_kit import Call, Data, inside, lesson, running, running_ray, save_small_model, write_data
 from tests.actors.learner_states import ROUNDS, assert_same, state, undisturbed, wanted
 
 pytestmark = [pytest.mark.engine, pytest.mark.filterwarnings("ignore:The given NumPy array is not writable")]
@@ -47,7 +47,7 @@ def cluster() -> Iterator[None]:
 
 def test_a_group_pauses_while_it_learns(cluster: None, data: Data, model_path: str, tmp_path: Path) -> None:
     reports: list[LearnReport] = []
-    arguments = (1, 1, data.example_refs, data.response_refs, [], 3)
+    arguments = (lesson(Call(data.example_refs, data.response_refs)), 1, 3)
     with running(wanted(model_path, tmp_path, steps=2, ranks=1, epochs=400)) as group:
         assert group.pause(1) is None
         learning = threading.Thread(target=lambda: reports.append(group.learn(*arguments)))
@@ -75,7 +75,7 @@ def test_killed_and_hanging_ranks_are_survived(cluster: None, data: Data, model_
     options = {"num_cpus": 0, "runtime_env": {"env_vars": {crash.PLAN: str(plan)}}}
 
     def round_of(group: LearnerGroup, number: int) -> LearnReport:
-        report = group.learn(number, ROUNDS, data.example_refs, data.response_refs, [], 3)
+        report = group.learn(lesson(Call(data.example_refs, data.response_refs), number), ROUNDS, 3)
         return dataclasses.replace(report, seconds=0.0)
 
     with running(chosen, options) as group:

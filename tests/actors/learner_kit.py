@@ -20,9 +20,9 @@ from actors.calls import wait
 from actors.learner import LearnerActor
 from actors.learner_contract import LearnerSettings
 from actors.learner_group import LearnerGroup
+from loop.anchors import Resolved
 from loop.config import (
     AlgorithmConfig,
-    Anchor,
     CheckpointConfig,
     DType,
     LearnerConfig,
@@ -30,8 +30,9 @@ from loop.config import (
     OptimizerState,
     Schedule,
 )
+from loop.fleets import Lesson
 from loop.records import Example, Response, ShardRef
-from loop.shards import write_shard
+from loop.shards import read_shards, write_shard
 from tests.loop.factories import pair_example
 
 ray.cloudpickle.register_pickle_by_value(sys.modules[__name__])
@@ -119,7 +120,7 @@ def settings(path: str, **changes: Any) -> LearnerSettings:
     algorithm = AlgorithmConfig(
         name="test",
         loss=changes.get("loss", {"name": "spce", "beta": changes.get("beta", 0.1), "nll": 0.2}),
-        anchors=changes.get("anchors", [Anchor.previous]),
+        anchors=changes.get("anchors", ["previous"]),
         optimizer=changes.get("optimizer", OptimizerState.carry),
     )
     model = ModelConfig(name="small", path=path, dtype=changes.get("dtype", DType.float32))
@@ -165,6 +166,13 @@ class Call:
     example_refs: list[ShardRef]
     response_refs: list[ShardRef]
     anchor_refs: Sequence[ShardRef] = ()
+
+
+def lesson(call: Call, round: int = 1) -> Lesson:
+    """A call as the lesson of a round; the policy that sampled is the anchor."""
+    rows = [dataclasses.replace(row, round=round) for row in read_shards(call.example_refs, Example)]
+    refs = [write_shard(tempfile.mkdtemp(), "examples", round, 0, rows, Example)]
+    return Lesson(round, refs, call.response_refs, list(call.anchor_refs), (Resolved(("r0",), (1.0,)),))
 
 
 def gathered(learner: LearnerActor) -> Weights:

@@ -18,7 +18,7 @@ from loop.batches import plan, sequence_of, sizes_of
 from loop.config import OptimizerState
 from loop.learning import LearnReport
 from loop.records import Response
-from tests.actors.learner_kit import Call, Data, Weights, gathered, inside, largest_difference
+from tests.actors.learner_kit import Call, Data, Weights, gathered, inside, largest_difference, lesson
 
 ray.cloudpickle.register_pickle_by_value(sys.modules[__name__])
 
@@ -26,13 +26,12 @@ ray.cloudpickle.register_pickle_by_value(sys.modules[__name__])
 def fresh(group: LearnerGroup, wanted: LearnerSettings, calls: list[Call]) -> tuple[list[LearnReport], Weights]:
     """A new learner with other settings inside the group's processes: its reports, and its weights afterwards."""
 
+    lessons = [lesson(call, at) for at, call in enumerate(calls, 1)]
+
     def work(host: LearnerActor) -> tuple[list[LearnReport], Weights]:
         learner = LearnerActor(host.rank, host.world, wanted)
         learner.start(("", 0))
-        reports = [
-            learner.learn(at + 1, len(calls), call.example_refs, call.response_refs, call.anchor_refs, 3)
-            for at, call in enumerate(calls)
-        ]
+        reports = [learner.learn(one, len(lessons), 3) for one in lessons]
         return reports, gathered(learner)
 
     answers = inside(group, work)

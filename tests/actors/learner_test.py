@@ -28,6 +28,7 @@ from tests.actors.learner_kit import (
     Call,
     Data,
     largest_difference,
+    lesson,
     response,
     running,
     running_ray,
@@ -165,7 +166,7 @@ def test_a_step_with_a_bad_gradient_is_skipped_and_names_its_examples(
     two: LearnerGroup, data: Data, small_model_path: str, stage: int
 ) -> None:
     heavy = [dataclasses.replace(example, weight=1e38, strength=1.0) for example in data.examples[:2]]
-    request = LogProbsRequest(data.root, "own", 1, 0, "previous", "r0", small_model_path)
+    request = LogProbsRequest(data.root, "own", 1, 0, "previous", "r0", "digest", small_model_path)
     anchors = two.log_probs(data.response_refs, None, request)
     wanted = settings(small_model_path, ranks=2, zero_stage=stage, beta=30.0)
     call = Call(data.with_examples(f"heavy{stage}", heavy), data.response_refs, anchors)
@@ -192,7 +193,7 @@ def test_without_examples_nothing_happens(two: LearnerGroup, data: Data, small_m
 
 def test_anchor_log_probs_are_the_frozen_models(two: LearnerGroup, data: Data, small_model_path: str) -> None:
     wanted = [name for name in data.responses if name != "y3"]
-    request = LogProbsRequest(data.root, "anchors", 4, 10, "initial", "r0-label", small_model_path)
+    request = LogProbsRequest(data.root, "anchors", 4, 10, "initial", "r0-label", "digest", small_model_path)
     refs = two.log_probs(data.response_refs, wanted, request)
     rows = read_shards(refs, AnchorLogProbs)
     assert [(ref.table, ref.round, ref.shard) for ref in refs] == [("anchors", 4, 10), ("anchors", 4, 11)]
@@ -202,6 +203,11 @@ def test_anchor_log_probs_are_the_frozen_models(two: LearnerGroup, data: Data, s
     for row in rows:
         expected = logprobs(model, data.responses[row.response_id]).detach()
         torch.testing.assert_close(torch.tensor(row.logprobs_T), expected, atol=1e-4, rtol=1e-4)
+    again = dataclasses.replace(request, round=5, frozen_path="/nowhere", known=tuple(refs))
+    found = read_shards(two.log_probs(data.response_refs, wanted, again), AnchorLogProbs)
+    assert {(r.key, tuple(r.logprobs_T)) for r in found} == {(r.key, tuple(r.logprobs_T)) for r in rows}, "not computed"
+    with pytest.raises(Exception, match="nowhere"):
+        two.log_probs(data.response_refs, wanted, dataclasses.replace(again, weights="of another policy"))
     present = two.log_probs(data.response_refs, wanted, dataclasses.replace(request, table="now", frozen_path=None))
     assert [r.response_id for r in read_shards(present, AnchorLogProbs)] == [r.response_id for r in rows]
 
@@ -210,7 +216,7 @@ def test_stream_export_and_probe_show_the_trained_weights(
     two: LearnerGroup, data: Data, small_model_path: str, tmp_path: Path
 ) -> None:
     before = two.read_probe([[1, 2, 3]])
-    report = two.learn(1, 1, data.example_refs, data.response_refs, [], 3)
+    report = two.learn(lesson(Call(data.example_refs, data.response_refs)), 1, 3)
     assert report.steps == 2
 
     *groups, manifest = [ray.get(ref) for ref in two.weight_stream("r1-s2")]
@@ -244,7 +250,7 @@ def test_stream_export_and_probe_show_the_trained_weights(
 
 def test_a_ranks_own_error_reaches_the_driver_as_it_is(two: LearnerGroup, data: Data) -> None:
     with pytest.raises(Refused, match="example e0 names response y0, which is in no") as raised:
-        two.learn(1, 1, data.example_refs, [], [], 0)
+        two.learn(lesson(Call(data.example_refs, [])), 1, 0)
     assert not isinstance(raised.value, ray.exceptions.RayError)
 
 

@@ -26,7 +26,8 @@ class Group:
         self.saved: list[list[int]] = []
         self.dies = False
 
-    def learn(self, round: int, *rest: Any) -> LearnReport:
+    def learn(self, lesson: Lesson, *rest: Any) -> LearnReport:
+        round = lesson.round
         if self.dies:
             self.dies = False
             raise ProcessDied("rank 1 died")

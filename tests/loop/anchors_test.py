@@ -129,6 +129,11 @@ def test_a_mixture_is_linear_in_log_probs():
         combine((1.0,), P)
 
 
+def test_weights_outside_of_zero_to_one_lead_beyond_a_policy():
+    # SPA's logits for telling noise apart, (1 + 1/2) * policy - 1/2 * earlier policy
+    assert combine((1.5, -0.5), [[2, 0, -1], [1, 1, 0]]).tolist() == [2.5, -0.5, -1.5]
+
+
 def test_the_normaliser_of_a_mixture_cancels_from_margins_but_not_from_single_log_ratios():
     unnormalised = W[0] * P[0] + W[1] * P[1]
     log_z = np.log(np.exp(unnormalised).sum())

@@ -100,3 +100,13 @@ def test_names_in_recipes_are_those_of_their_files() -> None:
 def test_a_missing_judge_template_is_refused(tmp_path: Path) -> None:
     said = refusal("experiment=osp_smoke", f"judge.template={tmp_path}/none.txt")
     assert "judge.template" in said and "none.txt" in said
+
+
+def test_a_component_is_replaced_whole_or_given_single_options() -> None:
+    whole = compose([DEMO, "algorithm.loss={name: inpo, eta: 0.1}", "algorithm.loss.tau=0.01"]).algorithm
+    assert whole.loss == {"name": "inpo", "eta": 0.1, "tau": 0.01}
+    assert whole.pairing == {"name": "best_worst"}
+    single = compose([DEMO, "algorithm.loss.nll_sum=0.1"]).algorithm.loss
+    assert single["nll_sum"] == 0.1 and single["name"] == "dpo"
+    with pytest.raises(Refused, match="no such key"):
+        compose([DEMO, "algorithm.losses.name=dpo"])

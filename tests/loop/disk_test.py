@@ -91,7 +91,9 @@ def test_the_estimate_of_rows_is_not_far_from_what_rows_take(config: RunConfig, 
         text = " ".join(f"{words[(at * 7 + n * n) % 12]}{(at * n) % 97}" for n in range(52))[:255]
         rows.append(response(at % 8, text.ljust(255, "."), prompt_id=f"p{at // 8}", id=f"{at:032x}"))
     judged = [judgement([row.response_id], 1.0) for row in rows]
-    anchored = [AnchorLogProbs(row.response_id, 1, "initial", "r0-s0", "learner", row.logprobs_T) for row in rows]
+    anchored = [
+        AnchorLogProbs(row.response_id, 1, "initial", "r0-s0", "learner", "k" * 32, row.logprobs_T) for row in rows
+    ]
     shards = [
         write_shard(tmp_path, "responses", 1, 0, rows, Response),
         write_shard(tmp_path, "judgements", 1, 0, judged, Judgement),

@@ -44,6 +44,13 @@ def test_the_recipe_itself_fits() -> None:
         ),
         (["algorithm.loss.name=xpo"], "loss xpo needs responses in the roles explored, which a run cannot give it yet"),
         (["algorithm.loss.name=simpo"], "loss simpo needs 0 anchors, and algorithm.anchors names 1"),
+        (["algorithm.anchors=[{name: magnet, reset: 2}]"], "anchor magnet has no option 'reset'; it has reset_every"),
+        (["algorithm.anchors=[ema]"], "anchor ema needs a shadow of the weights, which a run does not keep yet"),
+        (["algorithm.anchors=[none]"], "anchor none is no policy: leave it out of algorithm.anchors"),
+        (["algorithm.anchors=[random_past]", "export.every=2"], "read from exported checkpoints, so export.every must"),
+        (["algorithm.data={name: replay, first: 2}"], "data replay: first=2 must lie in 0 to 1"),
+        (["algorithm.data.name=all"], "there is no data named 'all'; there are this_round, accumulate, replay"),
+        (["algorithm.start_from=initial"], "with start_from=initial every round learns anew, so a learning rate that"),
         (["algorithm.loss.name=inpo", *BARE], "loss inpo needs 2 anchors, and algorithm.anchors names 1"),
     ],
 )

@@ -1,12 +1,9 @@
-import random
-
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from loop.errors import Refused
-from loop.records import PolicyVersion
-from loop.replay import DATA, capped, data_shares, replayed, starts_from
+from loop.replay import DATA, data_shares, replayed
 
 ROUNDS = {r: [f"round{r}-example{i}" for i in range(100)] for r in range(1, 6)}
 
@@ -63,25 +60,6 @@ def test_what_comes_back_shrinks_and_does_not_depend_on_order(first, decay, seed
 
 def test_another_seed_brings_other_examples_back():
     assert set(replayed(2, ROUNDS, 0.3, 0.5, seed=0)) != set(replayed(2, ROUNDS, 0.3, 0.5, seed=1))
-
-
-def test_a_cap_leaves_at_most_so_many_examples_of_each_prompt():
-    prompts = {f"easy{i}": "easy" for i in range(32)} | {f"hard{i}": "hard" for i in range(3)}
-    kept = capped(prompts, 10, seed=0)
-    assert len(set(kept)) == len(kept) == 13
-    assert sum(prompts[k] == "easy" for k in kept) == 10
-    shuffled = list(prompts.items())
-    random.Random(1).shuffle(shuffled)
-    assert capped(dict(shuffled), 10, seed=0) == kept
-    assert set(capped(prompts, 4, seed=0)) < set(kept)
-    assert set(capped(prompts, 10, seed=1)) != set(kept)
-    assert set(capped(prompts, 32, seed=0)) == set(prompts)
-
-
-def test_learning_begins_with_the_incumbent_or_with_the_initial_policy():
-    history = [PolicyVersion(0, 0), PolicyVersion(1, 8), PolicyVersion(1, 8)]
-    assert starts_from("incumbent", 3, history) == PolicyVersion(1, 8)
-    assert starts_from("initial", 3, history) == PolicyVersion(0, 0)
 
 
 @pytest.mark.parametrize(

@@ -62,6 +62,7 @@ class StubFleets:
         self.other_weights = other_weights
         self.calls: list[str] = []
         self.asked: list[GenerateRequest] = []
+        self.lessons: list[Lesson] = []
         self.holds_round = 0
         self.serves = "r0-s0"
 
@@ -130,13 +131,13 @@ class StubFleets:
             stats = {"groups": 2, "ties": 2 - self.examples, "unusable": 0}
             yield write_shard(self.store, "examples", ref.round, ref.shard, rows, Example, stats)
 
-    def anchor(self, round: int, examples: Sequence[ShardRef], responses: Sequence[ShardRef]) -> Iterable[ShardRef]:
+    def anchor(self, lesson: Lesson) -> Iterable[ShardRef]:
         self.called("anchor")
         return []
 
     def initial_log_probs(self, round: int, responses: Sequence[ShardRef]) -> Iterable[ShardRef]:
         self.called("kl")
-        rows = [AnchorLogProbs("id0", round, "initial", "r0-s0", "stub", [-1.0])]
+        rows = [AnchorLogProbs("id0", round, "initial", "r0-s0", "stub", "key", [-1.0])]
         stats = {"logprob": -1.0, "tokens": 1.0}
         return [
             write_shard(self.store, "evaluation_anchors", round, rank, rows, AnchorLogProbs, stats) for rank in (0, 1)
@@ -144,6 +145,7 @@ class StubFleets:
 
     def learn(self, lesson: Lesson) -> LearnReport:
         self.called("learn")
+        self.lessons.append(lesson)
         assert self.holds_round in (lesson.round - 1, lesson.round), "no round is left out, none is learnt twice"
         self.holds_round = lesson.round
         self.checkpoint.write_text(json.dumps(lesson.round))

@@ -136,6 +136,11 @@ def test_win_rates_of_a_bradley_terry_judge() -> None:
     assert rates == pytest.approx((0.600651, 0.399349, 0.223599, 0.776401, 0.5), abs=1e-6)
 
 
+def test_implicit_rewards_are_the_scores_of_a_bradley_terry_judge() -> None:
+    # SPA: log-ratios 2 and -3 at beta 0.1
+    assert bradley_terry((0.1 * 2.0, 0.1 * -3.0))[0][1] == pytest.approx(0.622459, abs=1e-6)
+
+
 def test_mean_scores_of_a_general_preference_model() -> None:
     # GPO: a table that no scores explain
     skew = ((0, 1, -1), (-1, 0, 2), (1, -2, 0))

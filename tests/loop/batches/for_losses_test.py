@@ -7,10 +7,10 @@ from dataclasses import replace
 import pytest
 import torch
 
-from loop.batches import batch_of, example_batch
+from loop.batches import batch_of, example_batch, sequence_of
 from loop.errors import Refused
-from loop.losses import ListBatch, Needs, PairBatch, SingleBatch
-from tests.loop.batches.rows import SEQUENCES
+from loop.losses import ListBatch, Needs, PairBatch, SingleBatch, named_loss
+from tests.loop.batches.rows import SEQUENCES, row
 from tests.loop.factories import list_example, pair_example, single_example
 
 INF = float("inf")
@@ -129,6 +129,19 @@ def test_common_is_the_log_ratio_up_to_the_pairs_shorter_side() -> None:
     assert pairs.chosen.common[1] == pairs.chosen.ratio[1], "the shorter side's is all of it"
     pairs.chosen.common[0].backward()  # type: ignore[no-untyped-call]
     assert logprobs_R.grad is not None and logprobs_R.grad.tolist() == [1.0, 0.0, 0.0, 0.0, 0.0, 0.0]
+
+
+@pytest.mark.parametrize(("alpha", "value"), [(0.0, 0.688160), (0.5, 0.678260), (1.0, 0.668460)])
+def test_tokens_beyond_the_shorter_side_count_alpha(alpha: float, value: float) -> None:
+    """Log-probs -1, -1.5, -.5 against -2, -1 (LD-DPO)."""
+    sequences = {
+        "long": sequence_of(row("long", [1], [3, 4, 5]), [[-1.1, -1.4, -0.9]]),
+        "short": sequence_of(row("short", [1], [6, 7]), [[-1.8, -1.1]]),
+    }
+    loss = named_loss("ld_dpo", {"alpha": alpha})
+    flat = example_batch([pair_example("x", "long", "short")], sequences)
+    pairs = batch_of(flat, logprobs(-1, -1.5, -0.5, -2, -1), "pair", loss.needs)
+    assert loss.evaluate(pairs).loss_N.tolist() == pytest.approx([value], rel=1e-5, abs=2e-6)
 
 
 @pytest.mark.parametrize("kind", ["pair", "list", "single"])

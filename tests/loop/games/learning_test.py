@@ -119,6 +119,12 @@ def test_the_magnet_of_mpo_stays_until_it_is_reset() -> None:
         assert_close(after_Y, closed_Y.log_softmax(0), rtol=0, atol=1e-9)
 
 
+def test_a_mixture_is_geometric() -> None:
+    game = Game("two", torch.full((2, 2), 0.5, dtype=torch.float64), numbers(0.2, 0.8).log(), 0.1)
+    mixed_Y = online.mixture(game, numbers(0.7, 0.3).log(), weight=0.125).exp()
+    assert_close(mixed_Y, numbers(0.638324, 0.361676), rtol=0, atol=5e-7)
+
+
 def test_a_mixture_of_constant_weight_is_the_equilibrium_of_a_stronger_pull() -> None:
     """At rest beta log(pi/ref) = P(y beats mix) + c and log(mix/ref) = (1 - w) log(pi/ref) + c."""
     game, weight = cyclic(), 0.25

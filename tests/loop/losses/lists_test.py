@@ -165,12 +165,6 @@ def test_lists_of_two_with_a_hard_label_are_pairs() -> None:
     assert lipo.item() / dpo == pytest.approx(0.532456, abs=1e-6)
 
 
-def test_a_classifier_of_degrees_is_a_list_with_one_hard_label() -> None:
-    """Three logits and the first degree as label (self-supervised preference degree)."""
-    loss = named_loss("infonca", {"beta": 1.0, "alpha": 1e-3})
-    assert loss.evaluate(listed([2.0, 0.5, -1.0], [1, 0, 0])).loss_N.item() == pytest.approx(0.241311, abs=1e-6)
-
-
 def test_ranks_are_of_the_present_scores_and_ties_follow_the_list() -> None:
     everyone = torch.ones(1, 4, dtype=torch.bool)
     assert ranks(torch.tensor([[0.6, -0.2, 0.1, 0.6]]), everyone).tolist() == [[1, 4, 3, 2]]

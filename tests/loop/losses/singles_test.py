@@ -6,7 +6,6 @@ import math
 
 import pytest
 import torch
-from torch import Tensor
 
 from loop.errors import Refused
 from loop.losses import named_loss
@@ -135,16 +134,13 @@ def test_policy_gradient_climbs_the_regularised_win_rate() -> None:
 
 
 def test_penalty_by_token_differs_from_that_of_the_whole_response() -> None:
-    """TRL charges a token with its own log-ratio only, not with those of the tokens that it leads to."""
-
-    def by_token(logprobs_T: Tensor, ratio_T: Tensor, wins: float, beta: float) -> Tensor:
-        return beta * (ratio_T.detach() * logprobs_T).sum() - (wins - 0.5) * logprobs_T.sum()
-
-    logprobs_T = torch.tensor([-3.0, -5.0], dtype=torch.float64, requires_grad=True)
-    anchor_T = torch.tensor([-4.0, -6.0], dtype=torch.float64)
-    value = by_token(logprobs_T, logprobs_T - anchor_T, 0.7, 0.1)
+    """TRL charges a token with its own log-ratio only, not with those of the tokens that it leads to: as if each were
+    a response."""
+    tokens = singles([1.0, 1.0], [0.7, 0.7])
+    tokens.response.lp.data[:], tokens.response.rf[:] = torch.tensor([-3.0, -5.0]), torch.tensor([-4.0, -6.0])
+    value = named_loss("nash_md").evaluate(tokens).loss_N.sum()
     assert value.item() == pytest.approx(0.8)
-    assert gradients(value, [logprobs_T])[0].tolist() == pytest.approx([0.1 * 1 - 0.2] * 2)
+    assert gradients(value, [tokens.response.lp])[0].tolist() == pytest.approx([0.1 * 1 - 0.2] * 2)
     # The whole response's ratio is 2 for every token.
     batch = singles([2.0], [0.7])
     whole = named_loss("nash_md").evaluate(batch).loss_N.sum()

@@ -46,11 +46,6 @@ def test_masked_tokens_are_left_out_of_the_sparse_score(tolerance: Tolerance) ->
     close(chosen - rejected, 0.362627, tolerance)
     chosen, rejected = scores(([0, 0], [0.5, 0.5]), ([0, 0], [1, 0]))
     close(rejected - chosen, -0.001008, tolerance)
-    chosen, rejected = scores(([1, 0.5], [0.5, 0.5]), ([0.2, 0], [1, 0]))
-    close(torch.nn.functional.softplus(-0.1 * (chosen - rejected)), 0.675131, tolerance)
-    # All masks 1: the score of tdpo1.
-    chosen, rejected = scores(([1, 1], [1, 1]), ([1, 1], [1, 1]))
-    close(torch.nn.functional.softplus(-0.1 * (chosen - rejected)), 0.642483, tolerance)
 
 
 def test_half_precision_logits_give_float32() -> None:

@@ -64,13 +64,18 @@ RUNS = ((1, 1, 1, 0), (1, 0, 1, 0), (0, 0, 1, 0), (0, 0, 0, 0))
 def test_the_code_that_passes_most_meets_the_one_that_passes_fewest() -> None:
     (pair,) = found("minimax", FOUR, objectives(*RUNS))
     assert (pair.members, pair.margin) == ((0, 3), 1.0), "all of the three sound tests against none"
-    assert members("minimax", cut(FOUR, 0), objectives(*RUNS)) == [(1, 3)]
+    # 3, 2, 1 and 0 passes.
+    for passes, too_long in ((2, (0,)), (1, (0, 1))):
+        (pair,) = found("minimax", cut(FOUR, *too_long), objectives(*RUNS))
+        assert (pair.members, pair.margin) == ((3 - passes, 3), pytest.approx(passes / 3))
 
 
 def test_a_test_that_nobody_passes_is_suspect_and_not_shown() -> None:
     passed = {i: tuple(map(float, row)) for i, row in enumerate(RUNS)}
     assert sound_tests(passed) == [0, 1, 2]
+    # 2, 1, 3 and 0 codes pass them.
     assert telling_tests(passed, 0, 3) == (1, 2), "the hardest passed one, and the easiest failed one"
+    assert [telling_tests(passed, chosen, chosen + 1) for chosen in (0, 1, 2)] == [(1, 1), (0, 0), (2, 2)]
     (pair,) = found("minimax", samples(2), objectives((1, 1, 0), (1, 0, 0)))
     assert pair.margin == 0.5
 
