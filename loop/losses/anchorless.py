@@ -53,4 +53,10 @@ ANCHORLESS: tuple[Row, ...] = (
     ),
     pair_row("orpo", "Hong et al. 2024, arXiv:2403.07691, eq. 6", scores.LOG_ODDS, beta=None, scale=0.1, nll=1.0),
     pair_function("asft", "Wang et al. 2024, arXiv:2409.10571", _asft, NOTHING, scale=0.1, nll=1.0),
+    pair_function(
+        "simper",
+        "Xiao et al. 2025, arXiv:2502.00883",
+        lambda pairs, o: pairs.rejected.mean.exp() - pairs.chosen.mean.exp(),
+        NOTHING,
+    ),
 )

@@ -170,8 +170,8 @@ def test_actors_come_and_go_while_the_fleet_works(
     fleet.remove(first)
     assert fleet.handles == [second]
     assert pid_of(second) in {pid for pid, _, _ in lines()}
-    # what it held was finished, and nothing was added
-    assert [pid for pid, _, _ in lines()[given + 2 :]].count(first_pid) == 0
+    # what it held, two items at most, was finished, and nothing was added
+    assert [pid for pid, _, _ in lines()[given:]].count(first_pid) <= 2
     with pytest.raises(RayActorError):
         ray.get(first.version.remote())
 

@@ -41,7 +41,7 @@ def test_without_a_reference_answer_verifying_fails_instead_of_scoring() -> None
 
 
 def test_the_verdict_is_read_from_the_probabilities_of_its_tokens() -> None:
-    # the method's card: probabilities 0.72 and 0.08 give q = 0.9
+    # OSP: probabilities 0.72 and 0.08 give q = 0.9
     verdict = reply(math.log(0.72), math.log(0.08))
     assert verdict.status == "decided"
     assert verdict.value == pytest.approx(0.9)

@@ -16,6 +16,7 @@ vectors = st.lists(st.lists(st.floats(-1, 1), min_size=4, max_size=4), min_size=
 def test_score_of_one_plane_and_of_two() -> None:
     assert skew_score((1, 2), (3, -1)) == -7
     assert preferences([(1, 2), (3, -1)], tau=1.0)[0][1] == pytest.approx(0.000911, abs=5e-7)
+    assert preferences([(1, 2), (3, -1)], tau=7.0)[0][1] == pytest.approx(1 / (1 + math.e))
     assert skew_score((1, 0, 0.5, 0.5), (0.2, 1, -0.5, 0.5)) == pytest.approx(1.5)
     assert skew_score((1, 0, 0.5, 0.5), (0.2, 1, -0.5, 0.5), scales_L=(2.0, 3.0)) == pytest.approx(2 * 1 + 3 * 0.5)
 

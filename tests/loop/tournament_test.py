@@ -24,7 +24,7 @@ def bracket(scores: list[float]) -> Bracket:
     return play(range(len(scores)), lambda i, j: table[i][j])
 
 
-def test_the_tournament_of_the_card() -> None:
+def test_a_tournament_of_eight() -> None:
     # INPO's eight scores: first round, then winners 1, 3, 4, 7 and losers 0, 2, 5, 6 among themselves
     found = bracket([0.3, 1.2, -0.5, 0.9, 2.0, 0.1, -1.1, 0.4])
     first, winners, losers = ((0, 1), (2, 3), (4, 5), (6, 7)), ((1, 3), (4, 7), (1, 4)), ((0, 2), (5, 6), (2, 6))

@@ -27,7 +27,7 @@ ROLES = ("explored", "on_policy")
 
 NOTHING, ANCHOR = Needs(), Needs(anchors=1)
 NEEDS: dict[str, Needs] = {
-    **dict.fromkeys(["slic_hf", "cpo", "cpl", "simpo", "alphapo", "orpo", "asft"], NOTHING),
+    **dict.fromkeys(["slic_hf", "cpo", "cpl", "simpo", "alphapo", "orpo", "asft", "simper"], NOTHING),
     **dict.fromkeys(["dpo", "hinge", "discopop", "ln_dpo", "r_dpo", "dpop", "flex_dpo", "npo"], ANCHOR),
     **dict.fromkeys(["f_jsd", "f_forward_kl", "f_alpha", "chi_po", "cdpo", "rdpo", "exo"], ANCHOR),
     **dict.fromkeys(["rpo", "iterative_rpo", "nca", "apo_zero", "apo_down", "ipo", "ipo_mean", "sppo_hard"], ANCHOR),

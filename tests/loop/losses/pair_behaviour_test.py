@@ -12,6 +12,7 @@ from torch import Tensor
 
 from loop.losses import PairBatch, Side, named_loss
 from loop.losses.kernels import logistic
+from loop.uncertainty import sampling_weights
 from tests.loop.losses.algebra_test import NAMES, ROLES
 from tests.loop.losses.fixtures import F1, P, pair_batch, value_and_gradients
 
@@ -235,10 +236,9 @@ def test_inpo_between_its_two_anchors() -> None:
 
 def test_smoothing_as_printed_would_flip_every_label() -> None:
     """alpha = 1/(P + 1) with P normalised over the pairs is above a half for each of them; the repaired one is not."""
-    gains = torch.tensor([0.009647, 0.245376, 0.003373], dtype=torch.float64)
-    share_N = (1 - gains) / (1 - gains).sum()
-    assert (1 / (share_N + 1)).tolist() == pytest.approx([0.734629, 0.784161, 0.733396], abs=2e-6)
-    batch = pair_batch(*({**F1, "margin": gain} for gain in gains.tolist()))
+    gains = [0.009647, 0.245376, 0.003373]
+    assert [1 / (share + 1) for share in sampling_weights(gains)] == pytest.approx([0.734629, 0.784161, 0.733396])
+    batch = pair_batch(*({**F1, "margin": gain} for gain in gains))
     smoothing_N = named_loss("upo", {"nll": 0.0}).evaluate(batch).loss_N - named_loss("dpo").evaluate(batch).loss_N
     assert (smoothing_N / 0.4).tolist() == pytest.approx([0.100876, 0.128343, 0.100304], abs=2e-6)
 

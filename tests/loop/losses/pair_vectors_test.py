@@ -115,6 +115,7 @@ ANCHORLESS = [
     vector("alphapo", P, 1.000766, -0.053353, 0.034403, alpha=0.25, gamma=0.1),
     vector("orpo", P, 1.279637, -0.026964, 0.001395),
     vector("orpo", P, 0.796370, scale=1.0, nll=0.0),
+    vector("simper", P, 0.042960, -0.007530, 0.005736),
     vector("asft", P, 1.362183, -0.0275, 0.000875),
     vector("asft", P, 1.2 + 0.421829, scale=1.0, nll=0.0),
 ]

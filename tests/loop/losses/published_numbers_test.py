@@ -107,6 +107,7 @@ LISTED = [
 
 SINGLE = [
     Step("kto", {}, labelled((2, 1), (-4, 0), mismatched=[1.5, -0.5]), [0.462570, 0.389361], [[-0.02486, 0.023776]]),
+    Step("kto", {}, labelled((2, 1), (-4, 0), mismatched=[1.5, -0.5]), 0.851931, None, Tensor.sum),
     Step("bco", {"beta": 0.1, "decay": 1.0}, labelled((2, 1), (-4, 0)), 1.111154, [[-0.045017, 0.040131]], Tensor.sum),
     Step("bco", {"beta": 0.1, "decay": 0.0}, labelled((2, 1), (-4, 0)), 1.108710, None, Tensor.sum),
     Step("implicit_prm", {}, labelled((4, 1), (-6, 0)), [0.598139, 0.554355]),
