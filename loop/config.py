@@ -166,6 +166,8 @@ class AlgorithmConfig:
     # factor for each round further back)
     optimizer: OptimizerState = OptimizerState.carry
     lr_schedule: Span = Span.whole_run
+    keep: float = 1.0
+    # share of a round's examples, those with the largest margins, that is learnt from
     truncated_may_win: bool = False
     # whether a response cut at the token limit may be the chosen one
     requires: list[str] = field(default_factory=list)

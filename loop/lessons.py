@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from loop.anchors import resolve, still_needed
 from loop.config import AlgorithmConfig
 from loop.fleets import Lesson
+from loop.pairing import keep_largest
 from loop.recipe import anchors_of, data_of
 from loop.records import Example, PolicyVersion, ShardRef, seed_of
 from loop.replay import replayed
@@ -33,9 +34,9 @@ def lesson_of(
 ) -> Lesson:
     """The lesson of a round. `history[i]` is the version with which round i + 1 began; `digests` are those of the
     versions' tensors. Rounds that gave no examples, or of which nothing comes back, add no shards."""
-    rounds = [round]
-    if replays(recipe):
-        rounds = [*(earlier for earlier in range(1, round) if shards("examples", earlier)), round]
+    first, decay = data_of(recipe)
+    back = [earlier for earlier in range(1, round) if first * decay ** (round - earlier - 1) > 0]
+    rounds = [*(earlier for earlier in back if shards("examples", earlier)), round]
     seed = seed_of(identity, "anchors")
     serving = tuple(resolve(kind, round, history, options, seed) for kind, options in anchors_of(recipe))
     return Lesson(
@@ -50,18 +51,17 @@ def lesson_of(
 
 
 def examples_of(lesson: Lesson, recipe: AlgorithmConfig, identity: str) -> list[Example]:
-    """The examples of a lesson: the round's own, then those that come back, the oldest round's first."""
-    rows = read_shards(lesson.examples, Example)
-    own = [example for example in rows if example.round == lesson.round]
-    if len(own) == len(rows):
-        return own
-    earlier = {example.example_id: example for example in rows if example.round != lesson.round}
-    ids: dict[int, list[str]] = defaultdict(list)
-    for example in earlier.values():
-        ids[example.round].append(example.example_id)
+    """The examples of a lesson: the round's own, then those that come back, the oldest round's first. Of every round
+    `keep` may leave only those with the largest margins."""
+    rows: dict[int, list[Example]] = defaultdict(list)
+    for example in read_shards(lesson.examples, Example):
+        rows[example.round].append(example)
+    kept = {round: keep_largest(examples, recipe.keep) for round, examples in rows.items()}
+    own, by_id = kept.pop(lesson.round, []), {one.example_id: one for earlier in kept.values() for one in earlier}
+    ids = {round: [example.example_id for example in examples] for round, examples in kept.items()}
     first, decay = data_of(recipe)
     again = replayed(lesson.round, ids, first, decay, seed_of(identity, "replay"))
-    return [*own, *(earlier[example_id] for example_id in again)]
+    return [*own, *(by_id[example_id] for example_id in again)]
 
 
 def rounds_needed(recipe: AlgorithmConfig, round: int, history: Sequence[PolicyVersion]) -> set[int]:

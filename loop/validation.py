@@ -64,8 +64,10 @@ ABOVE_ZERO = (
     "judge.call_timeout_s",
     "judge.start_timeout_s",
     "fleet.straggler_s",
+    "algorithm.keep",
 )
 SHARES = (
+    "algorithm.keep",
     "rollout.top_p",
     "learner.warmup",
     "judge.max_failed",

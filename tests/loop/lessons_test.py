@@ -64,6 +64,17 @@ def test_all_examples_may_accumulate(tmp_path: Path) -> None:
     assert len(examples_of(lesson(tmp_path, one), one, "identity")) == 30
 
 
+def test_the_largest_margins_may_be_kept_of_every_round(tmp_path: Path) -> None:
+    one, made = recipe("algorithm.keep=0.5", "algorithm.data.name=accumulate"), shards(tmp_path / "even")
+    rows = [pair_example(f"m{i}", "a", "b", margin=float(i), round=4) for i in range(10)]
+    mine = [write_shard(str(tmp_path), "examples", 4, 0, rows, Example)]
+    found = lesson_of(
+        one, 4, lambda *of: mine if of == ("examples", 4) else made(*of), HISTORY[:4], DIGESTS, "identity"
+    )
+    ids = [example.example_id for example in examples_of(found, one, "identity")]
+    assert ids[:5] == ["m5", "m6", "m7", "m8", "m9"] and len(ids) == 5 + 5 + 5
+
+
 def test_the_rounds_whose_policies_anchors_may_ask_for_are_kept() -> None:
     assert rounds_needed(recipe(), 4, HISTORY) == {3}
     assert rounds_needed(recipe("algorithm.anchors=[initial]"), 4, HISTORY) == set()
@@ -77,7 +88,7 @@ def test_a_run_that_goes_on_replays_what_an_undisturbed_one_does(tmp_path: Path)
     whole = drive(tmp_path / "whole", *overrides)
     assert whole.summary is not None and whole.summary.finished
     seen = [[ref.round for ref in one.responses] for one in whole.fleets.lessons]
-    assert [sorted(set(rounds)) for rounds in seen] == [[1], [1, 2], [1, 2, 3], [1, 2, 3, 4]]
+    assert [sorted(set(rounds)) for rounds in seen] == [[1], [1, 2], [2, 3], [3, 4]]
     calls = len(whole.fleets.calls)
     for dies_at in range(calls // 2, calls, 7):
         folder = tmp_path / str(dies_at)
