@@ -25,7 +25,7 @@ from loop.fleets import Lesson
 from loop.learning import LearnReport, Progress, Restored, after, begun, report_of, require_steps
 from loop.lessons import examples_of
 from loop.push import Manifest, Reading
-from loop.recipe import loss_of
+from loop.recipe import anchors_of, loss_of
 from loop.records import AnchorLogProbs, ShardRef, digest_of, seed_of
 from loop.shards import read_shard, write_shard
 
@@ -144,8 +144,9 @@ class LearnerActor:
         return report
 
     def _take_up(self, progress: Progress, seed: int) -> None:
-        """Before a phase's first step the weights, or the optimiser and the loss's state, are reset, if the recipe says
-        so, and every rank's random-number generators start anew; inside a phase they go on where they were."""
+        """Before a phase's first step the weights and the optimiser are reset, if the recipe says so, the loss's state
+        also where anchors move with the rounds, and every rank's random-number generators start anew; inside a phase
+        they go on where they were."""
         from actors.learner_state import seed_generators, set_generators
 
         recipe = self.settings.algorithm
@@ -155,7 +156,9 @@ class LearnerActor:
                 self.checkpoints.load_initial()
             if anew or recipe.optimizer is OptimizerState.reset:
                 self.engine.reset_optimizer()
-                progress = dataclasses.replace(progress, loss_state={})
+            moving = any(kind != "initial" for kind, _ in anchors_of(recipe))
+            if anew or moving or recipe.optimizer is OptimizerState.reset:
+                progress = dataclasses.replace(progress, loss_state={})  # running means of ratios to another policy
             seed_generators(seed_of("learn", seed, self.rank))
         elif self._generators is not None:
             set_generators(self._generators)

@@ -85,7 +85,7 @@ class Trainer:
         readings = {index: row for rank in from_all_ranks(here) for index, row in rank.items()}
         readings_ER = torch.tensor([readings[index] for index in step.examples], dtype=torch.float64)
         prepared_ES, following = self.loss.prepare(readings_ER, state or self.loss.initial_state())
-        return dict(zip(step.examples, prepared_ES.float(), strict=True)), following
+        return dict(zip(step.examples, prepared_ES, strict=True)), following
 
     def _pass(self, batch: FlatBatch, prepared_NS: Tensor | None, scale: float) -> tuple[Tensor, Tensor, list[str]]:
         """Scaled loss of a micro-batch, sums (tokens, loss, its kind's `TERMS`) over its examples, and ids of examples

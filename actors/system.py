@@ -21,6 +21,7 @@ from actors.learners import Learners
 from actors.push import probe, push_weights, refresh_engine
 from actors.scaling import Scaling
 from actors.starting import INITIAL, Told, limits_of, start_engines, start_judges
+from loop.anchors import Resolved, sampler_serves
 from loop.config import DType, JudgeKind, RunConfig
 from loop.errors import EnginesDied, InfrastructureFailed
 from loop.fleets import Judged, Lesson, Pushed
@@ -115,8 +116,7 @@ class System:
         gap, silent = self._probe(self._rollouts.alive(), self._reading, None, tolerance)
         self._rollouts.pushed(str(INITIAL), silent)
         self._tolerance = allowed_gap(dtype.value, gap, config.push.tolerance)
-        # in other formats decoding differs from a forward pass by more than the probe's texts show
-        self._sampler_serves = dtype is DType.float32 and gap <= config.push.tolerance
+        self._gap = gap
         return gap
 
     def restore(self) -> Restored:
@@ -150,7 +150,7 @@ class System:
             for label in one.labels
         }
         for label, kind in kinds.items():
-            served = lesson.round if label == str(self._version) and self._sampler_serves else None
+            served = lesson.round if self._sampler_serves(label) else None
             ids = {one for example in examples if example.round != served for one in example.response_ids}
             if ids:
                 request = self._request("anchors", lesson.round, kind, label, lesson.weights[label])
@@ -235,6 +235,11 @@ class System:
         for result in results:
             self._scale.engines_and_judges()
             yield result
+
+    def _sampler_serves(self, label: str) -> bool:
+        """Whether the log-probs that came with this round's responses are those of a policy."""
+        anchor, tolerance = Resolved((label,), (1.0,)), self.config.push.tolerance
+        return sampler_serves(anchor, str(self._version), self._gap, tolerance, self.config.model.dtype)
 
     def _request(self, table: str, round: int, anchor: str, policy: str, weights: str) -> LogProbsRequest:
         """Log-probs under a version: the learners' present weights, the model that the run began with, or an exported

@@ -7,7 +7,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import fields
 from pathlib import Path
-from typing import cast
+from typing import Any, cast
 
 from hydra import compose as hydra_compose
 from hydra import initialize_config_module
@@ -51,8 +51,8 @@ def compose(overrides: Sequence[str]) -> RunConfig:
         with initialize_config_module(config_module="conf", version_base="1.3"):
             opened = [one for one in overrides if _is_open(one)]
             composed = hydra_compose("config", overrides=[one for one in overrides if one not in opened])
-            for one in OverridesParser.create().parse_overrides(opened):
-                OmegaConf.update(composed, one.key_or_group, one.value(), merge=False, force_add=True)
+            for key, value in _changes(opened):
+                OmegaConf.update(composed, key, value, merge=False, force_add=True)
             return typed(composed)
     except (HydraException, OmegaConfBaseException, ValueError) as error:  # Hydra raises bare ValueErrors too
         raise Refused(sentence_of(error)) from error
@@ -81,6 +81,15 @@ def spell_out_paths(config: RunConfig) -> None:
         source.path = absolute(source.path)
     if config.judge.template is not None:
         config.judge.template = absolute(config.judge.template)
+
+
+def _changes(overrides: Sequence[str]) -> list[tuple[str, Any]]:
+    """Keys and values of overrides of components. Another name is another component, which does not take over the
+    recipe's options; it comes before the options that are given with it."""
+    changes = [(one.key_or_group, one.value()) for one in OverridesParser.create().parse_overrides(list(overrides))]
+    whole = [(key, value) for key, value in changes if key in OPEN]
+    named = [(key.removesuffix(".name"), {"name": value}) for key, value in changes if key.endswith(".name")]
+    return [*whole, *named, *(change for change in changes if change[0] not in OPEN)]
 
 
 def _is_open(override: str) -> bool:

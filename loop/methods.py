@@ -57,17 +57,21 @@ def _named(needs: Needs) -> list[str]:
     told = {
         "strengths": "strength",
         "margins": "margin",
-        "labels": "labels",
         "alignment": "the policy's whole vocabulary",
     }
-    return [sentence for field, sentence in told.items() if getattr(needs, field)]
+    labels = [f"{needs.labels.replace('_', ' ')} of each"] if needs.labels else []
+    return [*labels, *(sentence for field, sentence in told.items() if getattr(needs, field))]
 
 
 def _rules() -> Iterator[str]:
     yield "| rule | reads | gives | options | plan | source |"
     yield "|---|---|---|---|---|---|"
     for rule in RULES.values():
-        yield f"| `{rule.name}` | {rule.reads} | {rule.gives} | {_of_rule(rule)} | {_plans(rule)} | {rule.source} |"
+        yield f"| `{rule.name}` | {rule.reads} | {_gives(rule)} | {_of_rule(rule)} | {_plans(rule)} | {rule.source} |"
+
+
+def _gives(rule: Rule) -> str:
+    return f"{rule.gives}, {rule.labels.replace('_', ' ')} of each" if rule.labels else rule.gives
 
 
 def _of_rule(rule: Rule) -> str:

@@ -29,7 +29,8 @@ def lacking(loss: Loss) -> list[str]:
     needs = loss.needs
     return [
         *(["the full logits of an anchor"] if needs.full_anchor else []),
-        *(["a value head"] if needs.value_head else []),
+        *(["how certain each pair is"] if needs.certainty else []),
+        *(["samples set against a rejected response"] if needs.labels == "sample" else []),
         *([f"responses in the roles {', '.join(needs.others)}"] if needs.others else []),
     ]
 

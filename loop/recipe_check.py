@@ -14,6 +14,18 @@ KINDS = {"pair": "pairs", "list": "lists", "single": "single responses"}
 """What kinds of examples are called."""
 
 
+LABELS = {
+    "": "none",
+    "win_rate": "a win rate",
+    "skew": "a mean skew-symmetric score",
+    "score": "a score",
+    "relevance": "a relevance between 0 and 1",
+    "desirable": "whether it is desirable",
+    "kept": "the same label",
+    "sample": "whether it is one of the policy's samples",
+}
+"""What kinds of labels are called."""
+
 PAST = ("magnet", "random_past")
 """Anchors that may be any earlier round's policy."""
 
@@ -58,10 +70,15 @@ def _rule_and_loss(recipe: AlgorithmConfig, rule: Rule, loss: Loss) -> Iterator[
             f"algorithm={recipe.name}: loss {loss.row.name} learns from {KINDS[loss.row.kind]}, "
             f"and pairing {rule.name} gives {KINDS[rule.gives]}"
         )
-    elif loss.row.kind == "pair" and loss.needs.labels and not rule.labels:
+    elif loss.needs.labels and rule.labels != loss.needs.labels:
         yield (
-            f"algorithm={recipe.name}: loss {loss.row.name} needs a win rate or score of each side, "
-            f"and pairing {rule.name} gives none"
+            f"algorithm={recipe.name}: loss {loss.row.name} needs {LABELS[loss.needs.labels]} of each response, "
+            f"and pairing {rule.name} gives {LABELS[rule.labels]}"
+        )
+    if rule.ties and not (loss.needs.strengths or loss.needs.margins):
+        yield (
+            f"algorithm={recipe.name}: pairing {rule.name} gives ties as examples, and loss {loss.row.name} "
+            "would take them for hard labels: it reads neither strengths nor margins"
         )
 
 
@@ -88,6 +105,11 @@ def _anchors(config: RunConfig, loss: Loss) -> Iterator[str]:
             f"algorithm={recipe.name}: loss {loss.row.name} needs {loss.needs.anchors} anchors, "
             f"and algorithm.anchors names {len(kinds)}"
         )
+    if len(set(map(str, recipe.anchors))) < len(recipe.anchors):
+        yield f"algorithm={recipe.name}: algorithm.anchors names the same anchor twice"
+    elif kinds[:1] == ["previous"] and len(kinds) == 2:
+        turned = f"[{', '.join(kinds[::-1])}]"
+        yield f"algorithm={recipe.name}: of two anchors the previous policy is the second: algorithm.anchors={turned}"
     for kind in kinds:
         if kind == "none":
             yield f"algorithm={recipe.name}: anchor none is no policy: leave it out of algorithm.anchors"

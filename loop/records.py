@@ -143,7 +143,8 @@ class Example:
     of a list, `response` for a single one; further roles where a loss asks for them.
 
     `labels` holds one number per response, or none at all. `strength` is the probability that chosen beats rejected,
-    `margin` the judge's score gap, `weight` multiplies the loss; examples of a smaller `stage` are learnt first.
+    `margin` the judge's gap between them (see `loop.pairing.found.Found`), `weight` multiplies the loss; examples of a
+    smaller `stage` are learnt first.
     """
 
     example_id: str

@@ -20,6 +20,9 @@ Table = tuple[Column, ...]
 CLIP = 1e-4
 """Probabilities are kept this far from 0 and 1 before the logit."""
 
+COMPARED_ONLY = ("baseline", "opponent")
+"""Purposes of responses that the others are compared with; they are not candidates themselves."""
+
 
 def groups_of(responses: Sequence[Response]) -> list[Group]:
     """Responses as groups, in the order in which prompts first appear."""
@@ -27,6 +30,11 @@ def groups_of(responses: Sequence[Response]) -> list[Group]:
     for response in responses:
         by_prompt[response.prompt_id].append(response)
     return [Group(p, tuple(sorted(rows, key=lambda r: r.k))) for p, rows in by_prompt.items()]
+
+
+def candidates(group: Group) -> list[int]:
+    """Positions of the responses that take part: the policy's samples and a teacher's."""
+    return [i for i, response in enumerate(group.responses_K) if response.purpose not in COMPARED_ONLY]
 
 
 def verdict(plan: PlanConfig, group: Group, judgements: Iterable[Judgement]) -> Verdict:
@@ -79,11 +87,13 @@ def is_tied(verdict: Verdict) -> bool:
 def bradley_terry(scores_K: Column) -> Table:
     """Preferences `[K, K]` of a Bradley-Terry judge with these scores: P(i beats j) = sigmoid(s_i - s_j), one half on
     the diagonal. A response without a score has no preferences."""
-    return tuple(tuple(0.5 if i == j else _beats(a, b) for j, b in enumerate(scores_K)) for i, a in enumerate(scores_K))
 
+    def beats(i: int, j: int) -> float | None:
+        a, b = scores_K[i], scores_K[j]
+        return 0.5 if i == j else None if a is None or b is None else sigmoid(a - b)
 
-def _beats(a: float | None, b: float | None) -> float | None:
-    return None if a is None or b is None else 0.5 * (1.0 + math.tanh(0.5 * (a - b)))  # no overflow
+    positions = range(len(scores_K))
+    return tuple(tuple(beats(i, j) for j in positions) for i in positions)
 
 
 def win_rates(preferences_KK: Table) -> Column:
@@ -101,6 +111,11 @@ def mean_scores(preferences_KK: Table) -> Column:
 def _mean(row: Sequence[float | None]) -> float | None:
     known = [value for value in row if value is not None]
     return fmean(known) if len(known) == len(row) else None
+
+
+def sigmoid(x: float) -> float:
+    """1 / (1 + exp(-x)), for any finite x."""
+    return 0.5 * (1.0 + math.tanh(0.5 * x))
 
 
 def logit(p: float) -> float:

@@ -25,7 +25,8 @@ def batch_of(
     kl_R: Tensor | None = None,
     alignment_R: Tensor | None = None,
 ) -> Batch:
-    """A flat batch as a loss of `kind` with these needs reads it, in the number format of `logprobs_R`.
+    """A flat batch as a loss of `kind` with these needs reads it, in float64: a log-ratio is a small difference of two
+    long sums.
 
     Per response token in flat order, `[R]`: the policy's log-prob (nats, float32 or wider) and, where the loss needs
     them, KL(anchor || policy) and the alignment log p(y_t) - log sum_v p(v)^2. What is not learnt enters neither a
@@ -35,7 +36,7 @@ def batch_of(
         labelled = all(member.label is not None for member in members)
         require_fit(example_id, [member.role for member in members], labelled, kind, needs)
     assert len(flat.anchors_AT) >= needs.anchors, "a loss is given all of its anchors"
-    sums, weight_N = _Sums(flat, logprobs_R, kl_R, alignment_R), flat.weight_N.to(logprobs_R.dtype)
+    sums, weight_N = _Sums(flat, logprobs_R, kl_R, alignment_R), flat.weight_N.double()
     if kind == "list":
         items, mask_NK = sums.lists()
         return ListBatch(items=items, mask=mask_NK, weight=weight_N)
@@ -46,28 +47,30 @@ def batch_of(
     return PairBatch(
         chosen=sums.one("chosen", shorter_N),
         rejected=sums.one("rejected", shorter_N),
-        strength=flat.strength_N.to(logprobs_R.dtype),
-        margin=flat.margin_N.to(logprobs_R.dtype),
+        strength=flat.strength_N.double(),
+        margin=flat.margin_N.double(),
         weight=weight_N,
         others=others,
     )
 
 
 class _Sums:
-    """Sums over the learnt tokens of each sequence; behind the sequences stands one without tokens."""
+    """Sums over the learnt tokens of each sequence, float64; behind the sequences stands one without tokens."""
 
     def __init__(self, flat: FlatBatch, logprobs_R: Tensor, kl_R: Tensor | None, alignment_R: Tensor | None) -> None:
         self.members_N = flat.members_N
         response_T, learnt_R = flat.response_T, flat.loss_mask_T[flat.response_T]
         self.segments_U = flat.segments_T[response_T][learnt_R]
         self.sequences = flat.sequences
-        lp_U, anchors_AU = logprobs_R[learnt_R], flat.anchors_AT[:, response_T][:, learnt_R].to(logprobs_R.dtype)
+        lp_U, anchors_AU = logprobs_R[learnt_R].double(), flat.anchors_AT[:, response_T][:, learnt_R].double()
         anchors_AS = [self._sum(anchor_U) for anchor_U in anchors_AU]
         self.lp_S, self.n_S = self._sum(lp_U), self._sum(torch.ones_like(lp_U))
         self.rf_S = anchors_AS[0] if anchors_AS else torch.zeros_like(self.lp_S)
         self.second_S = anchors_AS[1] if len(anchors_AS) > 1 else None
-        self.kl_S = None if kl_R is None else self._sum(kl_R[learnt_R])
-        self.alignment_S = None if alignment_R is None else self._sum(alignment_R[learnt_R]) / self.n_S.clamp(min=1)
+        self.kl_S = None if kl_R is None else self._sum(kl_R[learnt_R].double())
+        self.alignment_S = None
+        if alignment_R is not None:
+            self.alignment_S = self._sum(alignment_R[learnt_R].double()) / self.n_S.clamp(min=1)
         self.ratio_U = lp_U - anchors_AU[0] if len(anchors_AU) else lp_U
 
     def one(self, role: str, common_N: Tensor | None = None) -> Side:
@@ -84,7 +87,7 @@ class _Sums:
         return self._side(rectangle, None, shape), mask_M.to(self.lp_S.device).view(shape)
 
     def _side(self, members: list[Member], common_N: Tensor | None, shape: tuple[int, ...] = (-1,)) -> Side:
-        device, dtype = self.lp_S.device, self.lp_S.dtype
+        device = self.lp_S.device
         at_M = torch.tensor([member.sequence for member in members], dtype=torch.int64, device=device).view(shape)
         labels = [member.label for member in members if member.label is not None]
         labelled = len(labels) == len(members)
@@ -93,7 +96,7 @@ class _Sums:
             rf=self.rf_S[at_M],
             n=self.n_S[at_M],
             second=None if self.second_S is None else self.second_S[at_M],
-            label=torch.tensor(labels, dtype=dtype, device=device).view(shape) if labelled else None,
+            label=torch.tensor(labels, dtype=torch.float64, device=device).view(shape) if labelled else None,
             kl=None if self.kl_S is None else self.kl_S[at_M],
             alignment=None if self.alignment_S is None else self.alignment_S[at_M],
             common=None if common_N is None else self._first(at_M, common_N),

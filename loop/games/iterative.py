@@ -53,16 +53,15 @@ def dno(game: Game, eta: float) -> Policies:
 def inpo(game: Game, eta: float) -> Policies:
     """Iterative Nash policy optimisation, arXiv:2407.00617, eq. 8, tau being the game's beta: hard labels and two
     anchors, the first policy and the last one."""
-    return _rounds(
-        game, named_loss("inpo", {"eta": eta, "tau": game.beta}), {"initial": {}, "previous": {}}, _judged(game)
-    )
+    loss = named_loss("inpo", {"eta": eta, "share": game.beta / eta})
+    return _rounds(game, loss, {"initial": {}, "previous": {}}, _judged(game))
 
 
 def mpo(game: Game, tau: float, eta: float, reset_every: int) -> Policies:
     """Magnetic preference optimisation, arXiv:2410.16714: INPO with a magnet in place of the first policy, reset to the
     current policy every so many rounds. Pulls of strength tau to ever better magnets leave no regularisation."""
     anchors: dict[str, Mapping[str, float]] = {"magnet": {"reset_every": reset_every}, "previous": {}}
-    return _rounds(game, named_loss("inpo", {"eta": eta, "tau": tau}), anchors, _judged(game))
+    return _rounds(game, named_loss("inpo", {"eta": eta, "share": tau / eta}), anchors, _judged(game))
 
 
 def dpo(game: Game) -> Policies:

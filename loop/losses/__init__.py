@@ -3,12 +3,13 @@
 
 from loop.losses.batch import Batch, ListBatch, PairBatch, Side, SingleBatch, Terms
 from loop.losses.loss import Loss, named_loss
-from loop.losses.parts import Needs, Row
+from loop.losses.parts import Labels, Needs, Row
 from loop.losses.table import ROWS
 
 __all__ = [
     "ROWS",
     "Batch",
+    "Labels",
     "ListBatch",
     "Loss",
     "Needs",

@@ -10,7 +10,8 @@ from torch import Tensor
 from loop.losses.add_ons import ADD_ONS
 from loop.losses.batch import PairBatch
 from loop.losses.kernels import LOGISTIC
-from loop.losses.parts import ANCHOR, EVERYWHERE, Domain, Kernel, Needs, Options, Part, Row
+from loop.losses.parts import ANCHOR, Domains, Kernel, Needs, Options, Part, Row
+from loop.losses.scores import LOG_RATIO, MEAN_LOG_PROB
 from loop.losses.targets import ONE, ZERO
 
 
@@ -19,10 +20,14 @@ def pair_function(
     source: str,
     of: Callable[[PairBatch, Options], Tensor],
     needs: Needs = ANCHOR,
-    domain: Domain = EVERYWHERE,
+    domains: Domains | None = None,
+    score: Part | None = None,
     **options: float,
 ) -> Row:
-    """A row whose formula is a function of both sides, `[N]`; `options` are its own and the add-ons it carries."""
+    """A row whose formula is a function of both sides, `[N]`; `options` are its own and the add-ons it carries.
+
+    Without a `score` of its own its metrics are of log-ratios, or of log-probs per token where there is no anchor.
+    """
 
     def formula(pairs: PairBatch, o: Options, _: Tensor | None = None) -> Tensor:
         return of(pairs, o)
@@ -33,7 +38,8 @@ def pair_function(
         formula=formula,
         needs=needs,
         options={**dict.fromkeys(ADD_ONS, 0.0), **options},
-        domain=domain,
+        domains=domains or {},
+        score=score or (LOG_RATIO if needs.anchors else MEAN_LOG_PROB),
     )
 
 
@@ -46,7 +52,7 @@ def pair_row(
     shift: Part = ZERO,
     stretch: Part = ONE,
     factor: Part = ONE,
-    domain: Domain = EVERYWHERE,
+    domains: Domains | None = None,
     beta: float | None = 0.1,
     **defaults: float,
 ) -> Row:
@@ -70,4 +76,4 @@ def pair_row(
         z_N = stretch.of(pairs, o) * (score_N + shift.of(pairs, o))
         return o["scale"] * factor.of(pairs, o) * kernel.of(z_N, target.of(pairs, o), o)
 
-    return pair_function(name, source, of, needs, domain, **{**options, **defaults})
+    return pair_function(name, source, of, needs, domains, score, **{**options, **defaults})

@@ -8,7 +8,7 @@ from loop.losses import scores, targets
 from loop.losses.algebra import pair_function, pair_row
 from loop.losses.batch import PairBatch
 from loop.losses.kernels import HINGE
-from loop.losses.parts import NOTHING, Domain, Options, Row
+from loop.losses.parts import NOTHING, POSITIVE, Domain, Options, Row
 
 
 def _asft(pairs: PairBatch, o: Options) -> Tensor:
@@ -26,6 +26,7 @@ ANCHORLESS: tuple[Row, ...] = (
         scores.LOG_PROB,
         HINGE,
         target=targets.DELTA,
+        domains={"delta": POSITIVE},
         beta=None,
         nll_sum=0.1,
     ),
@@ -34,7 +35,7 @@ ANCHORLESS: tuple[Row, ...] = (
         "cpl",
         "contrastive preference learning, Hejna et al. 2023, arXiv:2310.13639",
         scores.CONSERVATIVE,
-        domain=Domain(lambda o: 0 < o["lambda"] <= 1, "lambda={lambda} must lie in (0, 1]"),
+        domains={"lambda": Domain(lambda share: 0 < share <= 1, "must lie in (0, 1]")},
     ),
     pair_row(
         "simpo",

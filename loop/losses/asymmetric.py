@@ -7,7 +7,7 @@ from torch.nn.functional import softplus
 
 from loop.losses.algebra import pair_function
 from loop.losses.batch import PairBatch
-from loop.losses.parts import ANCHOR, Needs, Options, Row
+from loop.losses.parts import ANCHOR, NOT_NEGATIVE, Needs, Options, Row
 
 
 def _rewards(pairs: PairBatch, o: Options) -> tuple[Tensor, Tensor]:
@@ -48,6 +48,7 @@ ASYMMETRIC: tuple[Row, ...] = (
         "self-exploring, Zhang et al. 2024, arXiv:2405.19332",
         _selm,
         ANCHOR | Needs(others=("explored",)),
+        {"alpha": NOT_NEGATIVE},
         beta=0.01,
         alpha=1e-3,
     ),

@@ -52,14 +52,16 @@ class Side:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PairBatch:
     """Chosen and rejected responses. `strength` `[N]` is the probability that chosen beats rejected, `margin` `[N]` an
-    external gap (scores, or a difference of win rates), `weight` `[N]` multiplies an example's loss. `others`: further
-    responses that a loss asks for by role (`explored`, `on_policy`, ...)."""
+    external gap (scores, or a difference of win rates), `weight` `[N]` multiplies an example's loss. `gain` `[N]`:
+    what asking about the pair would tell an estimator of its outcome, in nats from 0 (certain) to ln 2, which only some
+    losses need. `others`: further responses that a loss asks for by role (`explored`, `on_policy`, ...)."""
 
     chosen: Side
     rejected: Side
     strength: Tensor
     margin: Tensor
     weight: Tensor
+    gain: Tensor | None = None
     others: Mapping[str, Side] = field(default_factory=dict)
 
     @property

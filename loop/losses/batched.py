@@ -13,7 +13,8 @@ from torch import Tensor
 from loop.losses.add_ons import ADD_ONS
 from loop.losses.batch import PairBatch
 from loop.losses.kernels import logistic
-from loop.losses.parts import EVERYWHERE, Domain, Options, Row, Statistics
+from loop.losses.parts import NOT_NEGATIVE, SHARE, Domain, Domains, Options, Row, Statistics
+from loop.losses.scores import LOG_RATIO
 
 _REMEMBERED = 50  # margins whose tenth percentile spa compares with
 
@@ -22,7 +23,7 @@ Formula = Callable[[PairBatch, Options, Tensor], Tensor]
 
 
 def batched_row(
-    name: str, source: str, of: Formula, statistics: Statistics, domain: Domain = EVERYWHERE, **options: float
+    name: str, source: str, of: Formula, statistics: Statistics, domains: Domains | None = None, **options: float
 ) -> Row:
     """A row of scope batch: `of` gives the loss of each example `[N]` from its prepared constants `[N, S]`."""
 
@@ -31,7 +32,15 @@ def batched_row(
         return of(pairs, options, prepared_NS)
 
     own = {"beta": 0.1, **dict.fromkeys(ADD_ONS, 0.0), **options}
-    return Row(name=name, source=source, formula=formula, options=own, domain=domain, statistics=statistics)
+    return Row(
+        name=name,
+        source=source,
+        formula=formula,
+        options=own,
+        domains=domains or {},
+        score=LOG_RATIO,
+        statistics=statistics,
+    )
 
 
 def at_same_rank(values_E: Tensor, of_E: Tensor) -> Tensor:
@@ -81,7 +90,8 @@ def _aot_unpaired(pairs: PairBatch, options: Options, partners_NS: Tensor) -> Te
     """The k-th chosen log-ratio of the step against its k-th rejected one, usually of another example.
 
     Both carry gradient: an example's value is half of the two terms that it is in, its gradient the whole of them, so
-    that both add up to those of the step.
+    that both add up to those of the step. Weights belong to examples, not to matched terms: an example's weight
+    multiplies the gradients of its own two sides, whatever those that they meet weigh.
     """
     rejected_N, chosen_N = partners_NS.unbind(1)
     terms_N = _won(options["beta"] * (pairs.chosen.ratio - rejected_N))
@@ -148,10 +158,11 @@ BATCHED: tuple[Row, ...] = (
         "Wu et al. 2024, arXiv:2407.08639",
         _beta_dpo,
         Statistics(_margins, _prepare_beta, {"mean": 0.0}),
-        Domain(
-            lambda o: 0 < o["keep"] <= 1 and 0 <= o["momentum"] <= 1,
-            "keep={keep} must be in (0, 1] and momentum={momentum} in [0, 1]",
-        ),
+        {
+            "sensitivity": NOT_NEGATIVE,
+            "momentum": Domain(lambda past: 0 <= past < 1, "is the weight of the past and must lie in [0, 1)"),
+            "keep": Domain(lambda share: 0 < share <= 1, "must lie in (0, 1]"),
+        },
         sensitivity=0.6,
         momentum=0.9,
         keep=0.8,
@@ -161,6 +172,7 @@ BATCHED: tuple[Row, ...] = (
         "Kim et al. 2024, arXiv:2406.04412",
         _spa,
         Statistics(_margins, _prepare_labels),
+        {"alpha": SHARE},
         alpha=0.1,
     ),
 )

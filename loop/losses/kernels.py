@@ -51,4 +51,7 @@ REVERSE_KL = Kernel(_reverse_kl)
 """KL(sigmoid(z) || target) between Bernoulli distributions, target inside (0, 1): seeks a mode, and its gradient
 vanishes on both tails."""
 MODULATED = Kernel(_modulated, {"tau": 0.05})
-"""Logistic below zero and exponential above, blended by sigmoid(z / tau); not convex. `tau` below 1."""
+"""Logistic below zero and exponential above, blended by sigmoid(z / tau); not convex. `tau` below 1.
+
+At z = 0, where the policy is the anchor, its slope is (1 - ln 2) / (4 tau) - 3/4, positive for tau below 0.102: there
+every pair is pushed the wrong way. So it was published, with tau 0.05 (DiscoPOP)."""

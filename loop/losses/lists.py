@@ -12,7 +12,7 @@ from torch import Tensor
 from torch.nn.functional import softplus
 
 from loop.losses.batch import ListBatch
-from loop.losses.parts import EVERYWHERE, Domain, Needs, Options, Row
+from loop.losses.parts import NOT_NEGATIVE, TEMPERATURE, Domains, Labels, Needs, Options, Row, given
 
 ListFunction = Callable[[Tensor, Tensor, Tensor, Options], Tensor]
 """Loss `[N]` of scores, labels (both 0 where the mask is false) and mask, `[N, K]`."""
@@ -26,22 +26,28 @@ def list_row(
     name: str,
     source: str,
     of: ListFunction,
+    labels: Labels = "score",
     score: Callable[[ListBatch, Options], Tensor] = _log_ratio,
     anchors: int = 1,
-    domain: Domain = EVERYWHERE,
+    domains: Domains | None = None,
     **options: float,
 ) -> Row:
     """A row of the table from a function of scores and labels."""
 
     def formula(lists: ListBatch, options: Options, _: Tensor | None = None) -> Tensor:
-        assert lists.items.label is not None, "lists are labelled"
         # Chosen before any arithmetic: a product with a mask would let nan through, in the gradient too.
         scores_NK = torch.where(lists.mask, score(lists, options), 0)
-        return of(scores_NK, torch.where(lists.mask, lists.items.label, 0), lists.mask, options)
+        return of(scores_NK, torch.where(lists.mask, given(lists.items.label), 0), lists.mask, options)
 
-    needs = Needs(anchors=anchors, labels=True)
-    own = {"beta": 0.1, **options}
-    return Row(name=name, source=source, formula=formula, kind="list", needs=needs, options=own, domain=domain)
+    return Row(
+        name=name,
+        source=source,
+        formula=formula,
+        kind="list",
+        needs=Needs(anchors=anchors, labels=labels),
+        options={"beta": 0.1, **options},
+        domains=domains or {},
+    )
 
 
 def log_softmax(values_NK: Tensor, mask_NK: Tensor) -> Tensor:
@@ -126,9 +132,8 @@ def distributional(scores_NK: Tensor, label_NK: Tensor, mask_NK: Tensor, options
 
 def _against_two_anchors(lists: ListBatch, options: Options) -> Tensor:
     items = lists.items
-    assert items.label is not None and items.second is not None, "labels and two anchors"
-    rejected_NK = options["alpha"] * (items.lp - items.second)
-    return torch.where(items.label > 0.5, options["beta"] * items.ratio, rejected_NK)
+    rejected_NK = options["alpha"] * (items.lp - given(items.second))
+    return torch.where(given(items.label) > 0.5, options["beta"] * items.ratio, rejected_NK)
 
 
 def _differences(values_NK: Tensor) -> Tensor:
@@ -144,40 +149,49 @@ def _count(mask_NK: Tensor) -> Tensor:
     return mask_NK.sum(-1, keepdim=True).clamp(min=1)
 
 
-def _warm(temperature: str) -> Domain:
-    return Domain(lambda o: o[temperature] > 0, f"{temperature}={{{temperature}}} is a temperature and must be above 0")
-
-
 LISTS: tuple[Row, ...] = (
-    list_row("lipo", "LiPO-lambda, Liu et al. 2024, arXiv:2402.01878", lambda_weighted, beta=0.05),
+    list_row("lipo", "LiPO-lambda, Liu et al. 2024, arXiv:2402.01878", lambda_weighted, "relevance", beta=0.05),
     list_row("list_mle", "Xia et al. 2008; DPO with Plackett-Luce, arXiv:2305.18290, app. A.3", plackett_luce),
     list_row(
         "infonca",
         "Chen et al. 2024, arXiv:2402.05369",
         cross_entropy("alpha"),
-        domain=_warm("alpha"),
+        domains={"alpha": TEMPERATURE},
         beta=0.01,
         alpha=1.0,
     ),
     list_row(
-        "nca_list", "Chen et al. 2024, arXiv:2402.05369", noise_contrastive, domain=_warm("alpha"), beta=0.01, alpha=1.0
+        "nca_list",
+        "Chen et al. 2024, arXiv:2402.05369",
+        noise_contrastive,
+        domains={"alpha": TEMPERATURE},
+        beta=0.01,
+        alpha=1.0,
     ),
-    list_row("exo_list", "EXO-rw, Ji et al. 2024, arXiv:2402.00856", reverse_kl, domain=_warm("beta_r"), beta_r=0.1),
+    list_row(
+        "exo_list",
+        "EXO-rw, Ji et al. 2024, arXiv:2402.00856",
+        reverse_kl,
+        domains={"beta_r": TEMPERATURE},
+        beta_r=0.1,
+    ),
     # The same function as infonca, under the names and defaults of the paper that sets it against exo_list.
     list_row(
         "dpo_list",
         "DPO-rw, Ji et al. 2024, arXiv:2402.00856",
         cross_entropy("beta_r"),
-        domain=_warm("beta_r"),
+        domains={"beta_r": TEMPERATURE},
         beta_r=0.1,
     ),
-    list_row("irpo", "in-context ranking, Wu et al. 2025, arXiv:2504.15477", in_context_ranking, beta=1.0),
+    list_row("irpo", "in-context ranking, Wu et al. 2025, arXiv:2504.15477", in_context_ranking, "relevance", beta=1.0),
     list_row(
         "d2o",
         "Duan et al. 2024, arXiv:2403.03419, eq. 3; anchors: harmful for the samples, helpful for the rejected",
         distributional,
+        "sample",
         score=_against_two_anchors,
         anchors=2,
+        domains={"alpha": NOT_NEGATIVE},
         alpha=0.1,
     ),
 )

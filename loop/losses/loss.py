@@ -12,10 +12,16 @@ from torch import Tensor
 from loop.errors import Refused
 from loop.losses.add_ons import ADD_ONS
 from loop.losses.batch import Batch, ListBatch, PairBatch, Terms
-from loop.losses.parts import Needs, Options, Row
+from loop.losses.parts import NOT_NEGATIVE, POSITIVE, Domains, Needs, Options, Row, given
 from loop.losses.table import ROWS
 
 Scope = Literal["example", "batch"]
+
+COMMON: Domains = {
+    **dict.fromkeys(("beta", "scale", "tau", "eta"), POSITIVE),
+    **dict.fromkeys(("gamma", *ADD_ONS), NOT_NEGATIVE),
+}
+"""Of options that mean the same in every loss; a row's own domain goes before."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +70,25 @@ class Loss:
             for name, part in ADD_ONS.items():
                 if weight := self.options.get(name):
                     loss_N = loss_N + weight * part.of(batch, self.options)
-        return Terms(batch.weight * loss_N, _metrics(batch))
+        return Terms(batch.weight * loss_N, self._metrics(batch))
+
+    def _metrics(self, batch: Batch) -> dict[str, Tensor]:
+        """Of pairs: margin and accuracy of the score that the loss is built on, each side's log-ratio, the chosen
+        answer's mean NLL. Of lists: the share of ordered pairs in the labels' order. Of single responses: log-ratio and
+        mean NLL."""
+        if isinstance(batch, PairBatch):
+            assert self.row.score is not None, "every pairwise row has a score"
+            score_N = self.row.score.of(batch, self.options).detach()
+            return {
+                "margin": score_N,
+                "accuracy": (score_N > 0).to(score_N.dtype),
+                "chosen_log_ratio": batch.chosen.ratio.detach(),
+                "rejected_log_ratio": batch.rejected.ratio.detach(),
+                "nll": -batch.chosen.mean.detach(),
+            }
+        if isinstance(batch, ListBatch):
+            return {"accuracy": _ordered(batch)}
+        return {"chosen_log_ratio": batch.response.ratio.detach(), "nll": -batch.response.mean.detach()}
 
 
 def named_loss(name: str, options: Mapping[str, float] | None = None) -> Loss:
@@ -75,40 +99,20 @@ def named_loss(name: str, options: Mapping[str, float] | None = None) -> Loss:
     """
     if name not in ROWS:
         raise Refused(f"there is no loss named {name!r}; there are {', '.join(sorted(ROWS))}")
-    row, given = ROWS[name], dict(options or {})
-    if unknown := sorted(set(given) - set(row.options)):
-        raise Refused(f"loss {name} has no option {unknown[0]!r}; it has {', '.join(sorted(row.options))}")
-    bound = {**row.options, **given}
+    row, own = ROWS[name], dict(options or {})
+    if unknown := sorted(set(own) - set(row.options)):
+        raise Refused(f"loss {name} has no option {unknown[0]!r}; it has {', '.join(sorted(row.options)) or 'none'}")
+    bound, domains = {**row.options, **own}, {**COMMON, **row.domains}
     for option, value in bound.items():
         if not math.isfinite(value):
             raise Refused(f"loss {name}: {option}={value} must be finite")
-        if option == "beta" and value <= 0:
-            raise Refused(f"loss {name}: beta={value} must be above 0")
-    if not row.domain.holds(bound):
-        raise Refused(f"loss {name}: {row.domain.sentence.format(**bound)}")
+        if option in domains and not domains[option].holds(value):
+            raise Refused(f"loss {name}: {option}={value} {domains[option].sentence}")
     return Loss(row, bound)
 
 
-def _metrics(batch: Batch) -> dict[str, Tensor]:
-    """Of pairs: margin and accuracy of the log-ratios, each side's log-ratio, the chosen answer's mean NLL. Of lists:
-    the share of ordered pairs in the labels' order. Of single responses: log-ratio and mean NLL."""
-    if isinstance(batch, PairBatch):
-        h_N = batch.h.detach()
-        return {
-            "margin": h_N,
-            "accuracy": (h_N > 0).to(h_N.dtype),
-            "chosen_log_ratio": batch.chosen.ratio.detach(),
-            "rejected_log_ratio": batch.rejected.ratio.detach(),
-            "nll": -batch.chosen.mean.detach(),
-        }
-    if isinstance(batch, ListBatch):
-        return {"accuracy": _ordered(batch)}
-    return {"chosen_log_ratio": batch.response.ratio.detach(), "nll": -batch.response.mean.detach()}
-
-
 def _ordered(lists: ListBatch) -> Tensor:
-    items, mask_NK = lists.items, lists.mask
-    assert items.label is not None, "lists are labelled"
-    above_NKK = (items.label[:, :, None] > items.label[:, None, :]) & mask_NK[:, :, None] & mask_NK[:, None, :]
+    items, mask_NK, label_NK = lists.items, lists.mask, given(lists.items.label)
+    above_NKK = (label_NK[:, :, None] > label_NK[:, None, :]) & mask_NK[:, :, None] & mask_NK[:, None, :]
     right_NKK = items.ratio.detach()[:, :, None] > items.ratio.detach()[:, None, :]
     return (above_NKK & right_NKK).sum((1, 2)) / above_NKK.sum((1, 2)).clamp(min=1)

@@ -6,7 +6,7 @@ from torch import Tensor
 
 from loop.losses.algebra import pair_function
 from loop.losses.batch import PairBatch
-from loop.losses.parts import Needs, Options, Row
+from loop.losses.parts import SHARE, Needs, Options, Row
 
 REVISIONS = ("chosen_given_rejected", "rejected_given_rejected", "chosen_given_chosen", "rejected_given_chosen")
 """Roles: an answer written as the revision of an answer shown in the prompt."""
@@ -39,6 +39,7 @@ MIXED: tuple[Row, ...] = (
         "Choi et al. 2024, arXiv:2406.01660",
         _srpo,
         Needs(anchors=1, strengths=True, others=REVISIONS),
+        {"alpha": SHARE},
         beta=0.1,
         alpha=0.25,
     ),

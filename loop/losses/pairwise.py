@@ -5,7 +5,7 @@ from __future__ import annotations
 from loop.losses import scores, targets
 from loop.losses.algebra import pair_row
 from loop.losses.kernels import HINGE, MODULATED, REVERSE_KL
-from loop.losses.parts import Domain, Row
+from loop.losses.parts import FEWER_THAN_HALF, NOT_NEGATIVE, SHARE, Domain, Row
 from loop.losses.scores import LOG_RATIO
 
 HARD = (
@@ -17,17 +17,30 @@ HARD = (
         LOG_RATIO,
         MODULATED,
         beta=0.05,
-        domain=Domain(lambda o: 0 < o["tau"] < 1, "tau={tau} must lie in (0, 1), where the exponential is bounded"),
+        domains={"tau": Domain(lambda tau: 0 < tau < 1, "must lie in (0, 1), where the exponential is bounded")},
     ),
     pair_row("ln_dpo", "Tulu 3, Lambert et al. 2024, arXiv:2411.15124", scores.MEAN_LOG_RATIO, beta=5.0),
-    pair_row("r_dpo", "Park et al. 2024, arXiv:2403.19159, eq. 9", LOG_RATIO, shift=targets.LENGTH),
-    pair_row("ld_dpo", "Liu et al. 2024, arXiv:2409.06411", scores.DESENSITISED, domain=scores.SHARE),
-    pair_row("dpop", "Smaug, Pal et al. 2024, arXiv:2402.13228, eq. 3", scores.PENALISED, beta=0.3),
+    pair_row(
+        "r_dpo",
+        "Park et al. 2024, arXiv:2403.19159, eq. 9",
+        LOG_RATIO,
+        shift=targets.LENGTH,
+        domains={"alpha": NOT_NEGATIVE},
+    ),
+    pair_row("ld_dpo", "Liu et al. 2024, arXiv:2409.06411", scores.DESENSITISED, domains={"alpha": SHARE}),
+    pair_row(
+        "dpop",
+        "Smaug, Pal et al. 2024, arXiv:2402.13228, eq. 3",
+        scores.PENALISED,
+        domains={"lambda": NOT_NEGATIVE},
+        beta=0.3,
+    ),
     pair_row(
         "flex_dpo",
         "3D-properties, Yan et al. 2024, arXiv:2406.07327",
-        scores.CHOSEN,
-        shift=scores.REJECTED,
+        scores.OF_TWO_BETAS,
+        domains={"beta_rejected": NOT_NEGATIVE},
+        beta=None,
     ),
     pair_row(
         "npo",
@@ -45,7 +58,7 @@ DIVERGENCES = (
         "f_alpha",
         "f-DPO with the paper's alpha-divergence, Wang et al. 2023, arXiv:2309.16240",
         scores.ALPHA_DIVERGENCE,
-        domain=scores.SHARE,
+        domains={"alpha": SHARE},
     ),
     pair_row("chi_po", "Huang et al. 2024, arXiv:2407.13399, without its clip", scores.CHI_SQUARED),
 )
@@ -63,14 +76,14 @@ GRADED = (
         "conservative DPO, Mitchell 2023, ericmitchell.ai/cdpo.pdf",
         LOG_RATIO,
         target=targets.SMOOTHED,
-        domain=targets.LESS_THAN_HALF,
+        domains={"eps": FEWER_THAN_HALF},
     ),
     pair_row(
         "rdpo",
         "provably robust DPO, Chowdhury et al. 2024, arXiv:2403.00409",
         LOG_RATIO,
         target=targets.UNBIASED,
-        domain=targets.LESS_THAN_HALF,
+        domains={"eps": FEWER_THAN_HALF},
     ),
     pair_row(
         "exo",
@@ -79,13 +92,14 @@ GRADED = (
         REVERSE_KL,
         target=targets.SMOOTHED,
         eps=1e-3,
-        domain=Domain(lambda o: 1e-6 <= o["eps"] < 0.5, "eps={eps} must lie in [1e-6, 0.5): its logarithm is taken"),
+        domains={"eps": Domain(lambda eps: 1e-6 <= eps < 0.5, "must lie in [1e-6, 0.5): its logarithm is taken")},
     ),
     pair_row(
         "upo",
         "uncertainty-enhanced, Wang et al. 2024, arXiv:2409.11212, with its smoothing repaired",
         LOG_RATIO,
         target=targets.CERTAINTY,
+        domains={"mu": targets.RIGHT_WAY},
         nll=1.0,  # no weight is published
     ),
     pair_row(
@@ -94,8 +108,20 @@ GRADED = (
         LOG_RATIO,
         stretch=targets.SHARPNESS,
     ),
-    pair_row("odpo", "DPO with an offset, Amini et al. 2024, arXiv:2402.10571", LOG_RATIO, shift=targets.OFFSET),
-    pair_row("mm_dpo", "MM-RLHF, Zhang et al. 2025, arXiv:2502.10391", LOG_RATIO, stretch=targets.GROWING),
+    pair_row(
+        "odpo",
+        "DPO with an offset, Amini et al. 2024, arXiv:2402.10571",
+        LOG_RATIO,
+        shift=targets.OFFSET,
+        domains={"alpha": NOT_NEGATIVE},
+    ),
+    pair_row(
+        "mm_dpo",
+        "MM-RLHF, Zhang et al. 2025, arXiv:2502.10391",
+        LOG_RATIO,
+        stretch=targets.GROWING,
+        domains={"w": NOT_NEGATIVE, "k": NOT_NEGATIVE},
+    ),
     pair_row("rdo", "reward difference, Wang et al. 2024, arXiv:2408.09385", LOG_RATIO, factor=targets.MARGIN),
     pair_row(
         "modpo",
@@ -103,7 +129,7 @@ GRADED = (
         LOG_RATIO,
         shift=targets.OTHER_OBJECTIVES,
         stretch=targets.PER_WEIGHT,
-        domain=Domain(lambda o: 0.1 <= o["w0"] <= 1, "w0={w0} must lie in [0.1, 1]: gradients grow with 1/w0"),
+        domains={"w0": Domain(lambda w0: 0.1 <= w0 <= 1, "must lie in [0.1, 1]: gradients grow with 1/w0")},
     ),
 )
 """The target, the shift or the weight depends on how sure the label is, or how large its gap."""

@@ -12,24 +12,28 @@ from loop.losses.batch import PairBatch
 
 Options = Mapping[str, float]
 Kind = Literal["pair", "list", "single"]
+Labels = Literal["", "win_rate", "skew", "score", "relevance", "desirable", "kept", "sample"]
+"""What a response's label says: nothing; its win rate against the sampling policy, in [0, 1]; its mean skew-symmetric
+score against it; a judge's score; a relevance, whose 2^label is meant: in [0, 1] or a small grade; 1 for desirable and
+0 for not; 1 for a response that was kept, as all are; 1 for one of the policy's samples and 0 for the rejected one."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Needs:
     """What a loss must be given. `anchors`: frozen policies whose log-probs enter it; `strengths`: it reads graded
-    strengths, so that a tie is an example too; `margins`, `labels`: it reads those; `full_anchor`: full logits of an
-    anchor, which stays resident; `alignment`: sums over the policy's own whole vocabulary; `common`: log-ratios up to
-    the shorter side's length; `value_head`: an output per token besides the logits; `others`: further responses, by
-    role."""
+    strengths, so that a tie is an example too; `margins`: it reads those; `certainty`: how certain each pair is, as an
+    information gain; `labels`: the kind of label it reads, if any; `full_anchor`: full logits of an anchor, which stays
+    resident; `alignment`: sums over the policy's own whole vocabulary; `common`: log-ratios up to the shorter side's
+    length; `others`: further responses, by role."""
 
     anchors: int = 0
     strengths: bool = False
     margins: bool = False
-    labels: bool = False
+    certainty: bool = False
+    labels: Labels = ""
     full_anchor: bool = False
     alignment: bool = False
     common: bool = False
-    value_head: bool = False
     others: tuple[str, ...] = ()
 
     def __or__(self, other: Needs) -> Needs:
@@ -38,17 +42,23 @@ class Needs:
             anchors=max(self.anchors, other.anchors),
             strengths=self.strengths or other.strengths,
             margins=self.margins or other.margins,
+            certainty=self.certainty or other.certainty,
             labels=self.labels or other.labels,
             full_anchor=self.full_anchor or other.full_anchor,
             alignment=self.alignment or other.alignment,
             common=self.common or other.common,
-            value_head=self.value_head or other.value_head,
             others=tuple(dict.fromkeys((*self.others, *other.others))),
         )
 
 
 NOTHING = Needs()
 ANCHOR = Needs(anchors=1)
+
+
+def given(field: Tensor | None) -> Tensor:
+    """An optional field of a batch that a loss's needs name, and that is therefore there."""
+    assert field is not None, "needs name every field that a loss reads"
+    return field
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,13 +80,21 @@ class Kernel:
 
 @dataclass(frozen=True, slots=True)
 class Domain:
-    """Where a loss is defined: options for which `holds`, and the sentence for the others, options in braces."""
+    """Where an option makes sense: values for which `holds`, and the sentence about others, which follows
+    `option=value`."""
 
-    holds: Callable[[Options], bool]
+    holds: Callable[[float], bool]
     sentence: str
 
 
-EVERYWHERE = Domain(lambda o: True, "")
+Domains = Mapping[str, Domain]
+"""By option."""
+
+POSITIVE = Domain(lambda value: value > 0, "must be above 0")
+NOT_NEGATIVE = Domain(lambda value: value >= 0, "must not be below 0")
+SHARE = Domain(lambda value: 0 <= value <= 1, "must lie in [0, 1]")
+TEMPERATURE = Domain(lambda value: value > 0, "is a temperature and must be above 0")
+FEWER_THAN_HALF = Domain(lambda value: 0 <= value < 0.5, "must lie in [0, 0.5), where labels still say something")
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,8 +115,9 @@ class Statistics:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Row:
     """A named loss. `formula` gives the unweighted loss of each example `[N]` from a batch of its `kind`, the options,
-    and (scope `batch` only) the constants `[N, S]` that `statistics` prepared. `domain` tells which options make sense.
-    `source` is where it was published."""
+    and (scope `batch` only) the constants `[N, S]` that `statistics` prepared. `score` is what a pairwise loss compares
+    its two sides by, for metrics. `domains` tell which options make sense, besides those of options that mean the same
+    in every loss (`loss.COMMON`). `source` is where it was published."""
 
     name: str
     source: str
@@ -106,5 +125,6 @@ class Row:
     kind: Kind = "pair"
     needs: Needs = ANCHOR
     options: Options = field(default_factory=dict)
-    domain: Domain = EVERYWHERE
+    domains: Domains = field(default_factory=dict)
+    score: Part | None = None
     statistics: Statistics | None = None

@@ -11,10 +11,8 @@ from loop.losses import scores, targets
 from loop.losses.algebra import pair_function, pair_row
 from loop.losses.batch import PairBatch, Side
 from loop.losses.kernels import SQUARED
-from loop.losses.parts import ANCHOR, Domain, Needs, Options, Row
-from loop.losses.scores import LOG_RATIO, given
-
-POSITIVE_TAU = Domain(lambda o: o["tau"] > 0, "tau={tau} must be above 0")
+from loop.losses.parts import Domain, Needs, Options, Row, given
+from loop.losses.scores import LOG_RATIO
 
 OF_MARGIN: tuple[Row, ...] = (
     pair_row(
@@ -24,7 +22,6 @@ OF_MARGIN: tuple[Row, ...] = (
         SQUARED,
         target=targets.HALF_STEP,
         beta=None,
-        domain=POSITIVE_TAU,
     ),
     pair_row(
         "ipo_mean",
@@ -33,7 +30,6 @@ OF_MARGIN: tuple[Row, ...] = (
         SQUARED,
         target=targets.HALF_STEP,
         beta=None,
-        domain=POSITIVE_TAU,
     ),
     pair_row(
         "online_ipo",
@@ -53,12 +49,12 @@ OF_MARGIN: tuple[Row, ...] = (
     ),
     pair_row(
         "inpo",
-        "iterative Nash, Zhang et al. 2024, arXiv:2407.00617, eq. 8",
+        "iterative Nash, Zhang et al. 2024, arXiv:2407.00617, eq. 8; its tau is share * eta",
         scores.TWO_ANCHORS,
         SQUARED,
         target=targets.HALF_ETA,
         beta=None,
-        domain=scores.TAU_BELOW_ETA,
+        domains={"share": Domain(lambda share: 0 <= share < 1, "must lie in [0, 1)")},
     ),
     pair_row(
         "distilled",
@@ -94,14 +90,12 @@ def _mean_score(side: Side) -> Tensor:
     return given(side.label)
 
 
-LABELLED = ANCHOR | Needs(labels=True)
-
 OF_EACH_SIDE: tuple[Row, ...] = (
     pair_function(
         "sppo",
         "self-play, Wu et al. 2024, arXiv:2405.00675, eq. 4.6",
         _each_alone(_win_rate, _win_rate),
-        LABELLED,
+        Needs(anchors=1, labels="win_rate"),
         beta=1e-3,
         scale=0.5,
     ),
@@ -116,7 +110,7 @@ OF_EACH_SIDE: tuple[Row, ...] = (
         "gpo",
         "general preference, Zhang et al. 2024, arXiv:2410.02197",
         _each_alone(_mean_score, _mean_score),
-        LABELLED,
+        Needs(anchors=1, labels="skew"),
         beta=1e-3,
         scale=0.5,
     ),

@@ -11,7 +11,7 @@ from torch import Tensor
 from torch.nn.functional import logsigmoid, relu
 
 from loop.losses.batch import Side
-from loop.losses.parts import ANCHOR, NOTHING, Domain, Needs, Options, Part
+from loop.losses.parts import ANCHOR, NOTHING, Needs, Options, Part, given
 
 LARGEST_EXPONENT = 80.0
 """exp of it is a float32, also times a beta; beyond, a response's exponential stays constant and has no gradient."""
@@ -20,12 +20,6 @@ LARGEST_EXPONENT = 80.0
 def difference(reward: Callable[[Side, Options], Tensor], needs: Needs = ANCHOR, **options: float) -> Part:
     """A reward of the chosen response minus that of the rejected one."""
     return Part(lambda pairs, o: reward(pairs.chosen, o) - reward(pairs.rejected, o), needs, options)
-
-
-def given(field: Tensor | None) -> Tensor:
-    """A field of a side that the row's needs name, and that is therefore there."""
-    assert field is not None, "needs name every field that a loss reads"
-    return field
 
 
 # Log-ratios to the anchor.
@@ -43,26 +37,26 @@ def _desensitised(side: Side, options: Options) -> Tensor:
 
 DESENSITISED = difference(_desensitised, ANCHOR | Needs(common=True), alpha=0.5)
 """Tokens beyond the shorter side's length count `alpha` (LD-DPO)."""
-SHARE = Domain(lambda o: 0 <= o["alpha"] <= 1, "alpha={alpha} must lie in [0, 1]")
 
 PENALISED = Part(lambda pairs, o: pairs.h - o["lambda"] * relu(-pairs.chosen.ratio), ANCHOR, {"lambda": 50.0})
 """Log-ratios, less `lambda` for every nat by which the chosen answer has become less likely (DPOP)."""
-CHOSEN = Part(lambda pairs, o: pairs.chosen.ratio, ANCHOR)
-"""The chosen log-ratio alone."""
-REJECTED = Part(lambda pairs, o: -o["beta_rejected"] * pairs.rejected.ratio, ANCHOR, {"beta_rejected": 0.02})
-"""Minus the rejected log-ratio, multiplied by a beta of its own; a shift of the former (Flex-DPO)."""
+OF_TWO_BETAS = Part(
+    lambda pairs, o: o["beta"] * pairs.chosen.ratio - o["beta_rejected"] * pairs.rejected.ratio,
+    ANCHOR,
+    {"beta": 0.1, "beta_rejected": 0.02},
+)
+"""Log-ratios, each side's multiplied by a beta of its own (Flex-DPO)."""
 FALL = Part(lambda pairs, o: -pairs.rejected.ratio, ANCHOR)
 """How much less likely the rejected answer has become (NPO)."""
 
 
 def _two_anchors(side: Side, options: Options) -> Tensor:
-    share = options["tau"] / options["eta"]
+    share = options["share"]
     return side.lp - share * side.rf - (1 - share) * given(side.second)
 
 
-TWO_ANCHORS = difference(_two_anchors, Needs(anchors=2), eta=0.005, tau=0.005 / 3)
-"""Log-ratios to a geometric mixture: first anchor with weight tau/eta, second with the rest (INPO)."""
-TAU_BELOW_ETA = Domain(lambda o: 0 <= o["tau"] < o["eta"], "tau={tau} must lie in [0, eta), and eta is {eta}")
+TWO_ANCHORS = difference(_two_anchors, Needs(anchors=2), share=1 / 3)
+"""Log-ratios to a geometric mixture: first anchor with weight `share`, second with the rest (INPO, share tau/eta)."""
 
 # f'(u) of the ratio u = policy / anchor of whole responses, constants dropped: other divergences than reverse KL.
 

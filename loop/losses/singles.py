@@ -9,9 +9,9 @@ from torch import Tensor
 
 from loop.losses.batch import SingleBatch
 from loop.losses.kernels import logistic
-from loop.losses.parts import NOTHING, Domain, Needs, Options, Row, Statistics
+from loop.losses.parts import NOTHING, POSITIVE, Domain, Needs, Options, Row, Statistics, given
 
-LABELLED = Needs(anchors=1, labels=True)
+CLASSED = Needs(anchors=1, labels="desirable")
 
 
 def step_rewards(ratio_S: Tensor, beta: float) -> Tensor:
@@ -21,8 +21,7 @@ def step_rewards(ratio_S: Tensor, beta: float) -> Tensor:
 
 
 def _label(singles: SingleBatch) -> Tensor:
-    assert singles.response.label is not None, "the responses are labelled"
-    return singles.response.label
+    return given(singles.response.label)
 
 
 def _nll(singles: SingleBatch, options: Options, _: Tensor | None = None) -> Tensor:
@@ -104,7 +103,7 @@ SINGLES: tuple[Row, ...] = (
         source="Yuan et al. 2024, arXiv:2412.01981",
         formula=_classified,
         kind="single",
-        needs=LABELLED,
+        needs=CLASSED,
         options={"beta": 0.05},
     ),
     Row(
@@ -112,7 +111,7 @@ SINGLES: tuple[Row, ...] = (
         source="Munos et al. 2023, arXiv:2312.00886; labels are win rates against the mixture",
         formula=_policy_gradient,
         kind="single",
-        needs=LABELLED,
+        needs=Needs(anchors=1, labels="win_rate"),
         options={"beta": 0.1},
     ),
     Row(
@@ -120,8 +119,9 @@ SINGLES: tuple[Row, ...] = (
         source="Ethayarajh et al. 2024, arXiv:2402.01306",
         formula=_prospect,
         kind="single",
-        needs=LABELLED | Needs(others=("mismatched",)),
+        needs=CLASSED | Needs(others=("mismatched",)),
         options={"beta": 0.1, "lam_d": 1.0, "lam_u": 1.0},
+        domains={"lam_d": POSITIVE, "lam_u": POSITIVE},
         statistics=Statistics(_mismatched, _reference_point),
     ),
     Row(
@@ -129,9 +129,9 @@ SINGLES: tuple[Row, ...] = (
         source="Jung et al. 2024, arXiv:2404.04656",
         formula=_classified,
         kind="single",
-        needs=LABELLED,
+        needs=CLASSED,
         options={"beta": 0.01, "decay": 0.9},
-        domain=Domain(lambda o: 0 <= o["decay"] <= 1, "decay={decay} is the weight of the past and must be in [0, 1]"),
+        domains={"decay": Domain(lambda past: 0 <= past <= 1, "is the weight of the past and must be in [0, 1]")},
         statistics=Statistics(_rewards, _reward_shift, {"desirable": 0.0, "undesirable": 0.0}),
     ),
 )

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 
 import torch
 
-from loop.losses.parts import Domain, Needs, Options, Part
+from loop.losses.parts import Domain, Needs, Options, Part, given
 
 STRENGTHS = Needs(strengths=True)
 MARGINS = Needs(margins=True)
@@ -30,15 +31,21 @@ SMOOTHED = constant(lambda o: 1 - o["eps"], eps=0.1)
 """A hard label that is wrong with probability `eps` (cDPO)."""
 UNBIASED = constant(lambda o: (1 - o["eps"]) / (1 - 2 * o["eps"]), eps=0.1)
 """Above 1: in expectation over labels flipped with probability `eps` it is the hard label's loss (rDPO)."""
-LESS_THAN_HALF = Domain(
-    lambda o: 0 <= o["eps"] < 0.5, "eps={eps} must lie in [0, 0.5), where labels still say something"
+CERTAINTY = Part(
+    lambda pairs, o: 1 - 1 / (1 + o["mu"] * (1 - given(pairs.gain).clamp(0, math.log(2)))),
+    Needs(certainty=True),
+    {"mu": 9.0},
 )
-CERTAINTY = Part(lambda pairs, o: 1 - 1 / (1 + o["mu"] * (1 - pairs.margin)), MARGINS, {"mu": 9.0})
-"""From an estimator's information gain B in nats, which is the pair's margin: 1 - 1/(1 + mu*(1 - B)), 0.9 when B is 0.
+"""From an estimator's information gain B, in nats between 0 and ln 2: 1 - 1/(1 + mu*(1 - B)), 0.9 when B is 0.
 
 The published smoothing divides (1 - B)*mu by its sum over all pairs: mu cancels, every pair gets about 1/n, and the
 target falls towards 0 for certain pairs too, which flips all labels. Without that sum the formula does what its text
 says (UPO)."""
+RIGHT_WAY = Domain(
+    lambda mu: mu >= 1 / (1 - math.log(2)),
+    "must be at least 1/(1 - ln 2) = 3.259, below which uncertain labels are flipped",
+)
+"""Where the target is at least a half for every gain."""
 
 # Targets of the squared kernel: margins of log-ratios, in nats.
 

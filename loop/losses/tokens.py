@@ -5,30 +5,23 @@ from __future__ import annotations
 from torch import Tensor
 
 from loop.losses.algebra import pair_row
-from loop.losses.batch import PairBatch, Side
-from loop.losses.parts import Needs, Options, Part, Row
+from loop.losses.batch import PairBatch
+from loop.losses.parts import NOT_NEGATIVE, Needs, Options, Part, Row, given
 from loop.losses.scores import LOG_RATIO
 
 FULL_ANCHOR = Needs(anchors=1, full_anchor=True)
 
 
-def _kl(side: Side) -> Tensor:
-    assert side.kl is not None, "needs full_anchor"
-    return side.kl
-
-
 def _tdpo1(pairs: PairBatch, options: Options) -> Tensor:
-    return pairs.h - (_kl(pairs.rejected) - _kl(pairs.chosen))
+    return pairs.h - (given(pairs.rejected.kl) - given(pairs.chosen.kl))
 
 
 def _tdpo2(pairs: PairBatch, options: Options) -> Tensor:
-    return pairs.h - options["alpha"] * (_kl(pairs.rejected) - _kl(pairs.chosen).detach())
+    return pairs.h - options["alpha"] * (given(pairs.rejected.kl) - given(pairs.chosen.kl).detach())
 
 
 def _alignment(pairs: PairBatch, options: Options) -> Tensor:
-    chosen, rejected = pairs.chosen.alignment, pairs.rejected.alignment
-    assert chosen is not None and rejected is not None, "needs alignment"
-    return (chosen + rejected).detach().clamp(max=0).exp()
+    return (given(pairs.chosen.alignment) + given(pairs.rejected.alignment)).detach().clamp(max=0).exp()
 
 
 SEQUENCE_KL = Part(_tdpo1, FULL_ANCHOR)
@@ -43,6 +36,6 @@ gradient; the product is at most 1. It weighs any pairwise loss."""
 
 TOKENS: tuple[Row, ...] = (
     pair_row("tdpo1", "Zeng et al. 2024, arXiv:2404.11999", SEQUENCE_KL),
-    pair_row("tdpo2", "Zeng et al. 2024, arXiv:2404.11999", DETACHED_KL),
+    pair_row("tdpo2", "Zeng et al. 2024, arXiv:2404.11999", DETACHED_KL, domains={"alpha": NOT_NEGATIVE}),
     pair_row("wpo", "Zhou et al. 2024, arXiv:2406.11827", LOG_RATIO, factor=ALIGNMENT, beta=0.01),
 )

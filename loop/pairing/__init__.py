@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from math import inf
 
 from loop.errors import Refused
@@ -13,7 +14,7 @@ from loop.pairing.curriculum import CURRICULUM
 from loop.pairing.found import Found, Options, Rule
 from loop.pairing.keep import keep_largest
 from loop.pairing.length_banded import LENGTH_BANDED
-from loop.pairing.listed import LISTED
+from loop.pairing.listed import LISTED, LISTED_BY_WIN_RATE
 from loop.pairing.minimax import MINIMAX
 from loop.pairing.ranked import BEST_AGAINST_REST, RANKED, RANKED_ADJACENT, WITH_BASELINE
 from loop.pairing.rejection_sampling import REJECTION_SAMPLING
@@ -55,13 +56,14 @@ RULES: dict[str, Rule] = {
         KEEP_CORRECT,
         LABELLED,
         LISTED,
+        LISTED_BY_WIN_RATE,
     )
 }
 
 
 def named_rule(name: str, options: Mapping[str, float | str] | None = None) -> tuple[Rule, Options]:
-    """The rule of that name and its options, defaults filled in. Raises `Refused` for a name, an option or an option's
-    value that there is not."""
+    """The rule of that name and its options, defaults filled in; with options that let ties through, the rule says so.
+    Raises `Refused` for a name, an option or an option's value that there is not."""
     if name not in RULES:
         raise Refused(f"there is no pairing rule named {name!r}; there are {', '.join(sorted(RULES))}")
     rule, given = RULES[name], dict(options or {})
@@ -70,7 +72,8 @@ def named_rule(name: str, options: Mapping[str, float | str] | None = None) -> t
         raise Refused(f"pairing rule {name} has no option {unknown[0]!r}; it has {known}")
     for option, value in given.items():
         _check(rule, option, value)
-    return rule, {**rule.options, **given}
+    complete = {**rule.options, **given}
+    return replace(rule, ties=True) if rule.ties_with(complete) else rule, complete
 
 
 def _check(rule: Rule, option: str, value: float | str) -> None:
@@ -84,6 +87,8 @@ def _check(rule: Rule, option: str, value: float | str) -> None:
     low, high = rule.bounds.get(option, (-inf, inf))
     if not low <= value <= high:  # refuses nan too
         raise Refused(f"{said} must lie between {low:g} and {high:g}")
+    if isinstance(rule.options[option], int) and value % 1:
+        raise Refused(f"{said} must be a whole number")
 
 
 def pair(

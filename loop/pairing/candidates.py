@@ -1,4 +1,4 @@
-"""The parts that pairing rules share: who takes part, what is known of them, in which order they stand, and chance
+"""The parts that pairing rules share: what is known of those who take part, in which order they stand, and chance
 that follows from response ids."""
 
 from __future__ import annotations
@@ -8,14 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from loop.pairing.found import is_pair, may_win
 from loop.records import seed_of
 from loop.verdict import Group, Verdict
-
-COMPARED_ONLY = ("baseline", "opponent")
-"""Purposes of responses that the others are compared with; they are not candidates themselves."""
-
-
-def candidates(group: Group) -> list[int]:
-    """Positions of the responses that take part: the policy's samples and a teacher's."""
-    return [i for i, response in enumerate(group.responses_K) if response.purpose not in COMPARED_ONLY]
+from loop.verdicts import candidates
 
 
 def known_scores(group: Group, verdict: Verdict) -> dict[int, float]:

@@ -7,8 +7,8 @@ from statistics import fmean
 
 from loop.pairing.candidates import best, known_objectives, worst
 from loop.pairing.found import Found, Options, Rule, is_pair, pair_of
-from loop.pairing.links import sigmoid
 from loop.verdict import Group, Verdict
+from loop.verdicts import sigmoid
 
 
 def constraint_aware(group: Group, verdict: Verdict, options: Options, truncated_may_win: bool) -> list[Found]:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from loop.config import Plan
-from loop.losses.parts import Kind
+from loop.losses.parts import Kind, Labels
 from loop.verdict import Group, Verdict
 
 Options = Mapping[str, float | str]
@@ -23,9 +23,16 @@ class Found:
     """An example in terms of positions in its group.
 
     `members` and their `roles`: `chosen` and `rejected`; or `item` for each of a list; or `response` alone; and further
-    roles that a loss asks for. `labels`: one number per member that a loss may read (win rate, mean score, rank,
-    desirable or not), or none at all. `strength`: probability that chosen beats rejected; `margin`: the judge's gap;
-    `weight` multiplies the example's loss; `stage`: examples of a smaller stage are learnt first.
+    roles that a loss asks for. `labels`: one number per member of the kind that the rule names, or none at all.
+    `strength`: probability that chosen beats rejected; `weight` multiplies the example's loss; `stage`: examples of a
+    smaller stage are learnt first.
+
+    `margin`: by how much chosen is better. Of rules that read preferences, and of `win_rate_of_scores`, it is the
+    difference of the two sides' win rates over the pool that the judgements cover, each with one half against itself.
+    Two that are known only from each other are the whole pool and differ by strength - 1/2; two that are known from a
+    baseline or from opponents differ by their win rates against these. Where the pool is drawn from a policy, who
+    regresses on margins regresses on the difference of P(side beats the policy), as mirror descent does. Of other
+    rules it is the judge's gap, in its own unit: score, reward, share of tests or of votes.
     """
 
     members: tuple[int, ...]
@@ -39,9 +46,9 @@ class Found:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rule:
-    """A named pairing rule: which part of a verdict it reads, what kind of example it gives, its options with their
-    defaults, and what an option may be: one of the `choices` of a text option, a number within the `bounds` (inclusive)
-    of a numeric one."""
+    """A named pairing rule: which part of a verdict it reads, what kind of example with what kind of labels it gives,
+    its options with their defaults, and what an option may be: one of the `choices` of a text option, a number within
+    the `bounds` (inclusive) of a numeric one, a whole number where the default is an int."""
 
     name: str
     source: str
@@ -54,8 +61,12 @@ class Rule:
     bounds: Mapping[str, tuple[float, float]] = field(default_factory=dict)
     plans: tuple[Plan, ...] = ()
     # of a rule that reads preferences: the comparison plans that ask for those it needs
-    labels: bool = False
-    # whether pairs carry a label for each side; lists and single responses always do
+    labels: Labels = ""
+    # what the labels of its examples say, so that a loss is given those that it means
+    ties: bool = False
+    # whether it gives pairs of strength one half, neither side of which is better
+    ties_with: Callable[[Options], bool] = lambda options: False
+    # whether a rule that drops ties keeps them with these options
 
 
 def pair_of(

@@ -2,14 +2,9 @@
 
 from __future__ import annotations
 
-import math
+from loop.verdicts import logit, sigmoid
 
-from loop.verdicts import logit
-
-
-def sigmoid(x: float) -> float:
-    """1 / (1 + exp(-x)), for any finite x."""
-    return 0.5 * (1.0 + math.tanh(0.5 * x))
+__all__ = ["pair_strength", "sigmoid"]
 
 
 def pair_strength(s_i: float, s_j: float, link: str) -> float:

@@ -6,15 +6,15 @@ from collections.abc import Iterable
 from itertools import combinations, pairwise
 
 from loop.config import Plan
-from loop.pairing.candidates import candidates, descending, length
+from loop.pairing.candidates import descending, length
 from loop.pairing.found import NOT_NEGATIVE, Found, Options, Rule, graded_pair, is_pair, pair_of
-from loop.pairing.links import pair_strength, sigmoid
+from loop.pairing.links import pair_strength
 from loop.verdict import Group, Verdict
-from loop.verdicts import logit
+from loop.verdicts import candidates, logit, sigmoid
 
 
 def ranked(group: Group, verdict: Verdict, options: Options, truncated_may_win: bool) -> list[Found]:
-    """All pairs (i above j) with strength t_ij.
+    """All pairs (i above j) with strength t_ij and margin s_i - s_j.
 
     logit link: sigmoid(logit s_i - logit s_j), exact for a Bradley-Terry judge since the baseline cancels; linear link:
     1/2 + (s_i - s_j) / 2, how strengths enter OSP's objective. `length_penalty` x (characters more than the baseline's)
@@ -39,13 +39,14 @@ def best_against_rest(group: Group, verdict: Verdict, options: Options, truncate
 
 def with_baseline(group: Group, verdict: Verdict, options: Options, truncated_may_win: bool) -> list[Found]:
     """Each response with the baseline, with its strength s_i as judged: no link is assumed. Where the baseline is the
-    stronger one it is chosen, with strength 1 - s_i. Pairs at or below `min_strength` are dropped."""
+    stronger one it is chosen, with strength 1 - s_i. The margin is the strength - 1/2, the baseline's strength against
+    itself. Pairs at or below `min_strength` are dropped."""
     strengths = strengths_against_baseline(group, verdict, options)
     pairs = [
         pair
         for i, s in strengths.items()
         if i != group.baseline
-        for pair in graded_pair(group, i, group.baseline, s, 2 * s - 1, truncated_may_win)
+        for pair in graded_pair(group, i, group.baseline, s, s - 0.5, truncated_may_win)
     ]
     pairs.sort(key=lambda pair: [group.responses_K[i].response_id for i in pair.members])
     return [pair for pair in pairs if pair.strength > float(options["min_strength"])]
@@ -78,6 +79,11 @@ def _pairs(
     return pairs
 
 
+def keeps_ties(options: Options) -> bool:
+    """Whether a pair of strength one half is above `min_strength`."""
+    return float(options["min_strength"]) < 0.5
+
+
 SOURCE = "Zhai et al. 2024 (OSP), arXiv:2405.14103; the links and the choice of pairs are a reconstruction"
 COMMON: dict[str, float | str] = {"min_strength": 0.5, "length_penalty": 0.0}
 PLANS = (Plan.against_baseline, Plan.all_pairs)
@@ -93,6 +99,7 @@ RANKED, RANKED_ADJACENT, BEST_AGAINST_REST = (
         choices={"link": ("logit", "linear")},
         bounds=BOUNDS,
         plans=PLANS,
+        ties_with=keeps_ties,
     )
     for name, of in (
         ("ranked", ranked),
@@ -108,4 +115,5 @@ WITH_BASELINE = Rule(
     options=COMMON,
     bounds=BOUNDS,
     plans=PLANS,
+    ties_with=keeps_ties,
 )

@@ -13,7 +13,8 @@ from loop.verdict import Group, Verdict
 
 def random_right_wrong(group: Group, verdict: Verdict, options: Options, truncated_may_win: bool) -> list[Found]:
     """`count` pairs of a right and a wrong response, each drawn by chance with replacement; right is a score of at
-    least `min_score`. A pair that is drawn n times stands once, with weight n. None when either kind is missing."""
+    least `min_score`. A pair stands once however often it is drawn, and its weight is in proportion: the weights of a
+    group average 1, so that the loss does not grow with `count`. None when either kind is missing."""
     scores = known_scores(group, verdict)
     right = [i for i in scores if scores[i] >= float(options["min_score"]) and may_win(group, i, truncated_may_win)]
     wrong = [i for i in scores if scores[i] < float(options["min_score"])]
@@ -22,10 +23,10 @@ def random_right_wrong(group: Group, verdict: Verdict, options: Options, truncat
     draws = Counter(
         (drawn(group, right, "right", n), drawn(group, wrong, "wrong", n)) for n in range(int(options["count"]))
     )
+    pairs = {ij: times for ij, times in draws.items() if is_pair(group, *ij, truncated_may_win)}
     return [
-        pair_of(i, j, 1.0, scores[i] - scores[j], weight=float(times))
-        for (i, j), times in draws.items()
-        if is_pair(group, i, j, truncated_may_win)
+        pair_of(i, j, 1.0, scores[i] - scores[j], weight=times * len(pairs) / sum(pairs.values()))
+        for (i, j), times in pairs.items()
     ]
 
 
@@ -79,6 +80,7 @@ KEEP_CORRECT = Rule(
     of=keep_correct,
     reads="scores",
     gives="single",
+    labels="kept",
     options={"min_score": 1.0, "cap": 10},
     bounds={"cap": COUNT},
 )
@@ -88,6 +90,7 @@ LABELLED = Rule(
     of=labelled,
     reads="scores",
     gives="single",
+    labels="desirable",
     options={"split": "threshold", "threshold": 0.5},
     choices={"split": ("threshold", "median")},
 )

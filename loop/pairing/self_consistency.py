@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections import Counter
 
-from loop.pairing.candidates import candidates, extremes
+from loop.pairing.candidates import extremes
 from loop.pairing.found import Found, Options, Rule, pair_of
 from loop.verdict import Group, Verdict
+from loop.verdicts import candidates
 
 
 def self_consistency(group: Group, verdict: Verdict, options: Options, truncated_may_win: bool) -> list[Found]:

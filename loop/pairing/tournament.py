@@ -10,7 +10,7 @@ from loop.verdict import Group, Verdict
 
 def tournament(group: Group, verdict: Verdict, options: Options, truncated_may_win: bool) -> list[Found]:
     """At most one pair: the tournament's winner and loser, if the winner wins the match between them. `strength` is
-    that match's, `margin` P(chosen beats rejected) - P(rejected beats chosen)."""
+    that match's, and `margin` is strength - 1/2."""
     assert verdict.preferences_KK is not None, "a tournament needs preferences"
     result = tournament_result(group, verdict)
     if result is None or not is_pair(group, *result, truncated_may_win):
@@ -18,7 +18,7 @@ def tournament(group: Group, verdict: Verdict, options: Options, truncated_may_w
     winner, loser = result
     strength = verdict.preferences_KK[winner][loser]
     assert strength is not None, "the last match was played"
-    return [pair_of(winner, loser, strength, 2 * strength - 1)]
+    return [pair_of(winner, loser, strength, strength - 0.5)]
 
 
 TOURNAMENT = Rule(

@@ -6,16 +6,18 @@ from itertools import combinations
 from statistics import fmean
 
 from loop.config import Plan
-from loop.pairing.candidates import by_id, candidates
+from loop.pairing.candidates import by_id
 from loop.pairing.found import Found, Options, Rule, graded_pair
 from loop.verdict import Group, Verdict
-from loop.verdicts import Table
+from loop.verdicts import Table, candidates
 
 
 def unordered(group: Group, verdict: Verdict, options: Options, truncated_may_win: bool) -> list[Found]:
-    """Every two samples y, y' as a pair, ties included. `margin` is the difference of their win rates against the
-    group's opponents y'' (purpose `opponent`): P(y > y'') - P(y' > y''). Without an opponent each is the other's:
-    P(y > y') - P(y' > y). `strength` is (1 + margin) / 2, which is P(y > y') without an opponent.
+    """Every two samples y, y' as a pair, ties included.
+
+    With opponents y'' in the group (purpose `opponent`) `margin` is the difference of the win rates against them, the
+    mean of P(y > y'') - P(y' > y''), and `strength` is (1 + margin) / 2. Without any, `strength` is P(y > y') and
+    `margin` is P(y > y') - 1/2, as the two are known only from each other.
 
     The stronger one is called chosen. A pair with a hole in what the margin is made of is none.
     """
@@ -29,7 +31,7 @@ def unordered(group: Group, verdict: Verdict, options: Options, truncated_may_wi
             strength = None if margin is None else (1 + margin) / 2
         else:
             strength = table_KK[i][j]
-            margin = None if strength is None else 2 * strength - 1
+            margin = None if strength is None else strength - 0.5
         if margin is not None and strength is not None:
             pairs += graded_pair(group, i, j, strength, margin, truncated_may_win)
     return pairs
@@ -47,4 +49,5 @@ UNORDERED = Rule(
     of=unordered,
     reads="preferences",
     plans=(Plan.all_pairs,),
+    ties=True,
 )

@@ -6,10 +6,10 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from loop.config import Plan
-from loop.pairing.candidates import candidates, extremes
+from loop.pairing.candidates import extremes
 from loop.pairing.found import Found, Options, Rule, pair_of
 from loop.verdict import Group, Verdict
-from loop.verdicts import Column, Table, bradley_terry, mean_scores, win_rates
+from loop.verdicts import Column, Table, bradley_terry, candidates, mean_scores, win_rates
 
 
 def win_rate(group: Group, verdict: Verdict, options: Options, truncated_may_win: bool) -> list[Found]:
@@ -22,7 +22,8 @@ def win_rate(group: Group, verdict: Verdict, options: Options, truncated_may_win
 
 
 def win_rate_skew(group: Group, verdict: Verdict, options: Options, truncated_may_win: bool) -> list[Found]:
-    """As `win_rate`, with the mean of the skew-symmetric scores logit P(i beats j) as labels, in logits."""
+    """As `win_rate`, with the mean of the skew-symmetric scores logit P(i beats j) as labels, in logits, and best and
+    worst by these; the margin is still the difference of win rates, and negative where the two disagree."""
     return _labelled(group, verdict, mean_scores, truncated_may_win)
 
 
@@ -30,14 +31,17 @@ def _labelled(group: Group, verdict: Verdict, rates: Callable[[Table], Column], 
     table_KK = verdict.preferences_KK
     assert table_KK is not None, "win rates need preferences"
     pool = _compared(group, table_KK)
-    rate = rates(tuple(tuple(table_KK[i][j] for j in pool) for i in pool))
-    labels = {i: label for i, label in zip(pool, rate, strict=True) if label is not None}
+    pool_PP = tuple(tuple(table_KK[i][j] for j in pool) for i in pool)
+    labels, won = (
+        {i: value for i, value in zip(pool, column, strict=True) if value is not None}
+        for column in (rates(pool_PP), win_rates(pool_PP))
+    )
     if not (pair := extremes(group, labels, truncated_may_win)):
         return []
     chosen, rejected = pair
     strength = table_KK[chosen][rejected]
     assert strength is not None, "a response with a hole has no win rate"
-    return [pair_of(*pair, strength, labels[chosen] - labels[rejected], (labels[chosen], labels[rejected]))]
+    return [pair_of(*pair, strength, won[chosen] - won[rejected], (labels[chosen], labels[rejected]))]
 
 
 def _compared(group: Group, table_KK: Table) -> list[int]:
@@ -63,7 +67,7 @@ WIN_RATE = Rule(
     of=win_rate,
     reads="preferences",
     plans=(Plan.all_pairs,),
-    labels=True,
+    labels="win_rate",
 )
 WIN_RATE_OF_SCORES = of_scores(WIN_RATE)
 WIN_RATE_SKEW = Rule(
@@ -72,5 +76,5 @@ WIN_RATE_SKEW = Rule(
     of=win_rate_skew,
     reads="preferences",
     plans=(Plan.all_pairs,),
-    labels=True,
+    labels="skew",
 )

@@ -15,6 +15,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from loop.verdict import Group, Verdict
+from loop.verdicts import candidates
 
 Match = tuple[int, int]
 Preference = Callable[[int, int], float | None]
@@ -48,12 +49,12 @@ def play(seeds: Sequence[int], preference: Preference) -> Bracket:
         return [pair if p >= 0.5 else pair[::-1] for pair, p in known] if len(known) == len(pairs) else None
 
     def play_on(entrants: list[int], side: int) -> int | None:
-        """Who is left when winners or losers have played on among themselves."""
+        """Who is left when winners or losers have played on among themselves; None while a match is open."""
         while len(entrants) > 1:
             if (played := results(entrants)) is None:
                 return None
             entrants = [match[side] for match in played] + _bye(entrants)
-        return entrants[0]
+        return entrants[0] if entrants else None
 
     if (first := results(seeds)) is None:
         return Bracket(tuple(matches))
@@ -76,8 +77,9 @@ def matches_at_most(k: int) -> int:
 
 
 def seeds_of(group: Group) -> list[int]:
-    """Positions in the order of response ids: content decides who meets, not the order of the candidates."""
-    return sorted(range(len(group.responses_K)), key=lambda i: group.responses_K[i].response_id)
+    """Positions of the candidates in the order of response ids: content decides who meets, not their own order. A
+    response that others are compared with (baseline, opponent) does not play."""
+    return sorted(candidates(group), key=lambda i: group.responses_K[i].response_id)
 
 
 def tournament_result(group: Group, verdict: Verdict) -> Match | None:

@@ -23,7 +23,7 @@ def example_lines(example: ExampleInspection, width: int) -> list[Line]:
     if {"chosen", "rejected"} <= {response.role for response in example.responses}:
         numbers = [
             ("strength", f"{number(example.strength)}  (probability that chosen beats rejected)"),
-            ("margin", f"{number(example.margin)}  (the judge's score gap)"),
+            ("margin", f"{number(example.margin)}  (the judge's gap)"),
             *numbers,
         ]
     lines = [head, *labelled(numbers, width), (), *_prompt(example, width), ()]

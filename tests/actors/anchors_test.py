@@ -39,7 +39,7 @@ def asked(folder: Path, recipe: str, round: int, sampler_serves: bool) -> list[t
         config=config, store=str(folder), identity="i", checkpoint=lambda round: f"checkpoints/{round}"
     )
     system, learners = System(task, lambda _: None, lambda _: None), Learners()  # type: ignore[arg-type]
-    system._sampler_serves, system._version = sampler_serves, HISTORY[round - 1]
+    system._gap, system._version = 0.0 if sampler_serves else 1.0, HISTORY[round - 1]
     system._learners = learners  # type: ignore[assignment]
     examples = [pair_example("x", f"b{round}", f"a{round}", round=round), list_example("l", [f"c{round}"], [1.0])]
     examples = [in_round(one, round) for one in examples]

@@ -103,9 +103,11 @@ def test_a_missing_judge_template_is_refused(tmp_path: Path) -> None:
 
 
 def test_a_component_is_replaced_whole_or_given_single_options() -> None:
-    whole = compose([DEMO, "algorithm.loss={name: inpo, eta: 0.1}", "algorithm.loss.tau=0.01"]).algorithm
-    assert whole.loss == {"name": "inpo", "eta": 0.1, "tau": 0.01}
+    whole = compose([DEMO, "algorithm.loss={name: inpo, eta: 0.1}", "algorithm.loss.share=0.01"]).algorithm
+    assert whole.loss == {"name": "inpo", "eta": 0.1, "share": 0.01}
     assert whole.pairing == {"name": "best_worst"}
+    other = compose([DEMO, "algorithm.loss.gamma=1.0", "algorithm.loss.name=simpo"]).algorithm.loss
+    assert other == {"name": "simpo", "gamma": 1.0}, "another loss does not take over options"
     single = compose([DEMO, "algorithm.loss.nll_sum=0.1"]).algorithm.loss
     assert single["nll_sum"] == 0.1 and single["name"] == "dpo"
     with pytest.raises(Refused, match="no such key"):

@@ -22,9 +22,14 @@ untimed = settings(deadline=None)
 COMPARING = [plan for plan in Plan if plan is not Plan.pointwise]
 
 
+def of_candidates(k: int) -> Group:
+    """A group of k samples; the order of its ids is not that of its positions."""
+    return group(*(response(i, id=digest_of("response", i)) for i in range(k)))
+
+
 def of_size(k: int) -> Group:
-    """A group of k; the order of its ids is not that of its positions, and the baseline is neither first nor last."""
-    responses = [response(i, id=digest_of("response", i)) for i in range(k)]
+    """A group of k, of which one is the baseline, neither first nor last."""
+    responses = of_candidates(k).responses_K
     return group(*(replace(r, purpose="baseline" if i == k // 2 else "train") for i, r in enumerate(responses)))
 
 

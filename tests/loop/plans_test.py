@@ -15,11 +15,12 @@ from loop.records import Question
 from loop.verdict import Group
 from loop.verdicts import verdict
 from tests.loop.factories import group, response
-from tests.loop.judged import COMPARING, by_scores, judged, noisy, of_size, untimed, waves
+from tests.loop.judged import COMPARING, by_scores, judged, noisy, of_candidates, of_size, untimed, waves
 
 plans = st.builds(PlanConfig, st.sampled_from(Plan), st.booleans(), st.integers(1, 3))
 seeds = st.integers(0, 10_000)
-sizes = st.integers(2, 9)
+sizes = st.integers(3, 9)
+"""A baseline and two candidates at least."""
 
 
 def shown(questions: list[Question]) -> Counter[tuple[str, ...]]:
@@ -129,7 +130,7 @@ def test_what_was_asked_follows_from_the_answers(plan: PlanConfig, k: int, seed:
 
 def test_a_tournament_waits_for_all_repeats_in_both_orders() -> None:
     plan = PlanConfig(Plan.tournament, repeats=2)
-    four = of_size(4)
+    four = of_candidates(4)
     first, second, *_ = waves(plan, four, by_scores(four, [1.0, 2.0, 3.0, 4.0]))
     assert len(first) == len(second) == 2 * 2 * 2
     pairs = {frozenset(j.response_ids) for j in first}

@@ -18,6 +18,8 @@ from loop.validation import problems
         ("ld_dpo", []),
         ("inpo", []),
         ("tdpo1", ["the full logits of an anchor"]),
+        ("upo", ["how certain each pair is"]),
+        ("d2o", ["samples set against a rejected response"]),
         ("kto", ["responses in the roles mismatched"]),
     ],
 )
@@ -28,8 +30,9 @@ def test_what_a_run_cannot_give_is_named(name: str, lacks: list[str]) -> None:
 def test_every_loss_is_supported_or_lacks_something_by_name() -> None:
     for name in ROWS:
         loss = named_loss(name)
-        needs = loss.needs.full_anchor or loss.needs.value_head or bool(loss.needs.others)
-        assert bool(lacking(loss)) == needs
+        needs = loss.needs
+        lacks = needs.full_anchor or needs.certainty or bool(needs.others) or needs.labels == "sample"
+        assert bool(lacking(loss)) == lacks
 
 
 def test_a_recipe_is_refused_while_composing() -> None:

@@ -13,7 +13,7 @@ from loop.plans.tournament import Bracket, matches_at_most, play, seeds_of
 from loop.verdict import Verdict
 from loop.verdicts import bradley_terry, verdict
 from tests.loop.factories import group, response
-from tests.loop.judged import by_scores, judged, of_size, untimed, waves
+from tests.loop.judged import by_scores, judged, of_candidates, of_size, untimed, waves
 
 PLAN = PlanConfig(Plan.tournament)
 
@@ -92,7 +92,7 @@ def test_a_winner_that_loses_the_last_match_is_no_result() -> None:
 @untimed
 @given(st.integers(2, 12), st.integers(0, 1000))
 def test_every_match_decides_and_a_hole_in_one_voids_the_tournament(k: int, seed: int) -> None:
-    some = of_size(k)
+    some = of_candidates(k)
     drawn = random.Random(seed)
     table = [list(row) for row in bradley_terry(tuple(drawn.sample(range(100), k)))]
     matches = play(seeds_of(some), lambda i, j: table[i][j]).matches
@@ -106,10 +106,20 @@ def test_every_match_decides_and_a_hole_in_one_voids_the_tournament(k: int, seed
     assert tournament_result(some, Verdict(preferences_KK=tuple(map(tuple, table)))) is None
 
 
+def test_who_is_only_compared_with_is_never_asked_about() -> None:
+    nine = of_size(9)
+    baseline = nine.responses_K[nine.baseline].response_id
+    rows = judged(PLAN, nine, by_scores(nine, [5.0, 1.0, 3.0, 4.0, 9.0, 2.0, 0.0, 6.0, 7.0]))
+    assert {i for row in rows for i in row.response_ids} == {r.response_id for r in nine.responses_K} - {baseline}
+    assert tournament_result(nine, verdict(PLAN, nine, rows)) == (8, 6), "the baseline, 4, is the best"
+    assert judged(PLAN, of_size(2), by_scores(of_size(2), [1.0, 0.0])) == [], "nobody to play against"
+    assert judged(PLAN, of_size(1), by_scores(of_size(1), [1.0])) == [], "nobody at all"
+
+
 @pytest.mark.parametrize("both_orders", [True, False])
 @pytest.mark.parametrize("k", [2, 5, 8])
 def test_a_void_tournament_asks_no_more(k: int, both_orders: bool) -> None:
-    plan, some = PlanConfig(Plan.tournament, both_orders), of_size(k)
+    plan, some = PlanConfig(Plan.tournament, both_orders), of_candidates(k)
     one = some.responses_K[seeds_of(some)[0]].response_id
     done = waves(plan, some, lambda q: None if q.response_ids[0] == one or not both_orders else 0.9)
     assert len(done) == 1 and len(done[0]) == k // 2 * (1 + both_orders)
@@ -117,7 +127,7 @@ def test_a_void_tournament_asks_no_more(k: int, both_orders: bool) -> None:
 
 
 def test_a_hole_among_the_losers_stops_the_winners_too() -> None:
-    eight = of_size(8)
+    eight = of_candidates(8)
     ids = [eight.responses_K[i].response_id for i in seeds_of(eight)]  # of two, the first in this order wins
     done = waves(
         PLAN,
@@ -133,7 +143,7 @@ def test_a_hole_among_the_losers_stops_the_winners_too() -> None:
 def test_asked_in_waves_it_finds_the_best_and_the_worst(
     k: int, both_orders: bool, repeats: int, drawn: random.Random
 ) -> None:
-    plan, some = PlanConfig(Plan.tournament, both_orders, repeats), of_size(k)
+    plan, some = PlanConfig(Plan.tournament, both_orders, repeats), of_candidates(k)
     scores = [float(s) for s in drawn.sample(range(100), k)]
     said = verdict(plan, some, judged(plan, some, by_scores(some, scores)))
     assert tournament_result(some, said) == (scores.index(max(scores)), scores.index(min(scores)))

@@ -79,7 +79,7 @@ PAIR = ["chosen", "rejected"]
         ("pair", Needs(), ["item", "item"], True, "has no response in the role 'chosen', .* needs exactly one"),
         ("pair", Needs(), [*PAIR, "rejected"], False, "has 2 responses in the role 'rejected', .* exactly one"),
         ("pair", Needs(others=("explored",)), PAIR, False, "has no response in the role 'explored'"),
-        ("pair", Needs(labels=True), PAIR, False, "example x has no labels, which the loss reads"),
+        ("pair", Needs(labels="win_rate"), PAIR, False, "example x has no labels, which the loss reads"),
         ("list", Needs(), ["item"], True, None),
         ("list", Needs(), ["item", "item"], False, "has no labels"),
         ("list", Needs(), PAIR, True, "no response in the role 'item', .* needs at least one"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 
 import pytest
@@ -42,7 +43,7 @@ def test_a_pair_is_two_sides_with_both_anchors() -> None:
 def test_labels_go_with_their_responses() -> None:
     swapped = pair_example("y", "b", "a")
     swapped = replace(swapped, response_ids=swapped.response_ids[::-1], roles=swapped.roles[::-1], labels=[0.1, 0.9])
-    pairs = batch_of(example_batch([swapped], SEQUENCES), logprobs(-1, -2, -4, -8), "pair", Needs(labels=True))
+    pairs = batch_of(example_batch([swapped], SEQUENCES), logprobs(-1, -2, -4, -8), "pair", Needs(labels="win_rate"))
     assert isinstance(pairs, PairBatch)
     assert pairs.chosen.label is not None and pairs.rejected.label is not None
     assert (pairs.chosen.label.tolist(), pairs.rejected.label.tolist()) == ([0.9], [0.1])
@@ -112,6 +113,34 @@ def test_token_quantities_are_summed_or_averaged_over_learnt_tokens() -> None:
     assert isinstance(pairs, PairBatch) and pairs.chosen.kl is not None and pairs.chosen.alignment is not None
     assert (pairs.chosen.kl.tolist(), pairs.chosen.alignment.tolist()) == ([9.0], [3.0])
     assert pairs.rejected.kl is not None and pairs.rejected.kl.tolist() == [5.0]
+
+
+def test_a_response_of_which_nothing_is_learnt_has_zeros_and_no_alignment() -> None:
+    sequences = {**SEQUENCES, "c": replace(SEQUENCES["c"], loss_mask_R=SEQUENCES["c"].loss_mask_R & False)}
+    flat, token_R = example_batch([pair_example("x", "a", "c")], sequences), torch.ones(5, dtype=torch.float64)
+    pairs = batch_of(flat, logprobs(*LOGPROBS[:5]), "pair", Needs(anchors=1), alignment_R=token_R)
+    assert isinstance(pairs, PairBatch) and pairs.rejected.alignment is not None
+    assert (pairs.rejected.n.item(), pairs.rejected.lp.item(), pairs.rejected.alignment.item()) == (0, 0, 0)
+    assert (pairs.rejected.mean.item(), pairs.rejected.mean_ratio.item()) == (0, 0)
+
+
+def test_a_log_ratio_of_two_long_sums_keeps_its_digits() -> None:
+    random = torch.Generator().manual_seed(0)
+    lp_R, anchor_R = -1 + 0.1 * torch.randn(2, 8192, generator=random)
+    long = sequence_of(row("long", [1], [2] * 8192), [anchor_R.tolist()])
+    flat = example_batch([pair_example("x", "long", "b")], {**SEQUENCES, "long": long})
+    flat = replace(flat, anchors_AT=flat.anchors_AT[:1])
+    logprobs_R = torch.cat([lp_R, torch.tensor([-1.0])]).requires_grad_()
+    assert logprobs_R.dtype == torch.float32
+    pairs = batch_of(flat, logprobs_R, "pair", Needs(anchors=1, common=True))
+    assert isinstance(pairs, PairBatch)
+    exact = math.fsum(lp_R.tolist()) - math.fsum(anchor_R.tolist())
+    assert pairs.chosen.ratio.item() == pytest.approx(exact, abs=1e-6)
+    numbers = [pairs.chosen.lp, pairs.chosen.rf, pairs.chosen.n, pairs.chosen.common, pairs.strength, pairs.weight]
+    assert all(number is not None and number.dtype == torch.float64 for number in numbers)
+    named_loss("dpo").evaluate(pairs).loss_N.sum().backward()  # type: ignore[no-untyped-call]
+    assert logprobs_R.grad is not None and logprobs_R.grad.dtype == torch.float32
+    assert logprobs_R.grad[:8192].unique().numel() == 1 and logprobs_R.grad[0] < 0 < logprobs_R.grad[-1]
 
 
 def test_common_is_the_log_ratio_up_to_the_pairs_shorter_side() -> None:

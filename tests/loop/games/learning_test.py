@@ -45,7 +45,7 @@ def test_all_pairs_are_drawn_as_often_as_the_policy_says_and_judged_as_often_as_
 
 def test_the_gradient_of_an_expected_loss_is_that_of_finite_differences() -> None:
     game, policy_Y = uneven(), random_policy(6, seed=0)
-    loss = named_loss("inpo", {"eta": 0.5, "tau": 0.2})
+    loss = named_loss("inpo", {"eta": 0.5, "share": 0.4})
     anchors = [game.reference_Y, random_policy(6, seed=1)]
     weights_YY = judged(game, random_policy(6, seed=2))
 

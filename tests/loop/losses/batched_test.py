@@ -7,11 +7,10 @@ import math
 import pytest
 import torch
 
-from loop.errors import Refused
 from loop.losses import PairBatch, Row, named_loss
 from loop.losses.batched import BATCHED, at_same_rank, tenth_percentile
 from loop.losses.kernels import logistic
-from tests.loop.losses.fixtures import B, P, pair_batch
+from tests.loop.losses.fixtures import B, P, Q, pair_batch
 from tests.loop.losses.steps import (
     TOLERANCES,
     central_differences,
@@ -70,6 +69,18 @@ def test_value_and_gradient_are_those_of_sorting_the_whole_step(name: str) -> No
     torch.testing.assert_close(gradients(value, sides), gradients(expected, sides), rtol=1e-12, atol=1e-12)
 
 
+def test_a_weight_belongs_to_an_examples_own_two_sides() -> None:
+    loss, batch = named_loss("aot_unpaired"), pair_batch(P, {**Q, "weight": 3.0})
+    plain = pair_batch(P, Q)
+    weighed_w, weighed_l, plain_w, plain_l = (
+        one
+        for step in (batch, plain)
+        for one in gradients(evaluated(loss, step).loss_N.sum(), [step.chosen.lp, step.rejected.lp])
+    )
+    thrice_N = torch.tensor([1.0, 3.0], dtype=torch.float64)
+    torch.testing.assert_close((weighed_w, weighed_l), (thrice_N * plain_w, thrice_N * plain_l))
+
+
 @pytest.mark.parametrize("name", ["aot", "aot_unpaired"])
 def test_a_step_of_one_pair_is_an_ordinary_pair(name: str) -> None:
     ranked, plain = evaluated(named_loss(name, {"beta": 0.1}), pair_batch(P)), named_loss("dpo").evaluate(pair_batch(P))
@@ -103,8 +114,8 @@ def test_pairs_far_from_the_moving_mean_are_left_out_and_the_others_make_up_the_
 
 
 def test_beta_is_that_of_the_kept_pairs_and_not_below_a_floor() -> None:
-    loss = named_loss("beta_dpo", {"keep": 0.5, "momentum": 1.0})
-    constants, state = loss.prepare(loss.read(margins(1.0, 50.0, 2.0, -60.0)), {"mean": 1.0})
+    loss = named_loss("beta_dpo", {"keep": 0.5, "momentum": 0.5})
+    constants, state = loss.prepare(loss.read(margins(1.0, 50.0, 2.0, -49.0)), {"mean": 1.0})
     assert constants[:, 0].tolist() == pytest.approx([0.1 * (1 + 0.6 * 0.5)] * 4)
     assert constants[:, 1].tolist() == [2, 0, 2, 0]
     assert state == {"mean": 1.0}
@@ -112,10 +123,10 @@ def test_beta_is_that_of_the_kept_pairs_and_not_below_a_floor() -> None:
     assert constants[0].tolist() == pytest.approx([1e-3, 1.0])
 
 
-@pytest.mark.parametrize("keep", [0, 1.5])
-def test_a_share_outside_of_one_is_refused(keep: float) -> None:
-    with pytest.raises(Refused, match=f"keep={keep}"):
-        named_loss("beta_dpo", {"keep": keep})
+def test_the_number_of_kept_pairs_is_rounded() -> None:
+    loss = named_loss("beta_dpo", {"keep": 0.8})
+    constants, _ = loss.prepare(loss.read(margins(1.0, 2.0)), {"mean": 1.5})
+    assert constants[:, 1].tolist() == [1, 1]
 
 
 @pytest.mark.parametrize("tolerance", TOLERANCES, ids=["float64", "float32"])

@@ -30,7 +30,7 @@ def pair_batch(
     **columns: float,
 ) -> PairBatch:
     """Pairs from rows such as P, one number per field: a field of a side with `_w` or `_l` (`lp_w`, `label_l`), or
-    `strength`, `margin`, `weight` of the pair.
+    `strength`, `margin`, `weight`, `gain` of the pair.
 
     `columns` hold for every row that does not say otherwise, as do `others`, fields of a side by role. The log-probs of
     all sides are leaves that take gradients.
@@ -47,6 +47,7 @@ def pair_batch(
         strength=tensors["strength"],
         margin=tensors["margin"],
         weight=tensors["weight"],
+        gain=tensors.get("gain"),
         others=further,
     )
 

@@ -11,7 +11,6 @@ import torch
 from torch import Tensor
 from torch.nn.functional import logsigmoid
 
-from loop.errors import Refused
 from loop.losses import ListBatch, Row, Side, named_loss
 from loop.losses.lists import LISTS, ranks
 from tests.loop.losses.fixtures import list_k
@@ -85,6 +84,15 @@ def test_samples_against_one_rejected_response(tolerance: Tolerance) -> None:
     close(got_N, [0.507023], tolerance)
     slope = 0.1 / (1 + math.exp(0.415))
     close(gradients(got_N.sum(), [batch.items.lp])[0], [[-slope / 2, -slope / 2, slope]], tolerance)
+
+
+def test_a_sample_is_what_is_labelled_above_one_half() -> None:
+    second_NK = torch.tensor([[9.0, 9.0, 3.0]], dtype=torch.float64)
+    steps = [listed([0.5, -0.2, -1.0], labels) for labels in ([1, 1, 0], [0.6, 0.9, 0.4])]
+    hard, soft = (
+        named_loss("d2o").evaluate(replace(one, items=replace(one.items, second=second_NK))).loss_N for one in steps
+    )
+    assert soft.item() == hard.item()
 
 
 @pytest.mark.parametrize("row", LISTS, ids=lambda row: row.name)
@@ -200,13 +208,7 @@ def test_tied_members_are_not_compared() -> None:
 
 def test_needs_are_declared() -> None:
     assert {row.name: (row.kind, row.needs.anchors, row.needs.labels) for row in LISTS} == {
-        **{name: ("list", 1, True) for name in ("lipo", "list_mle", "infonca", "nca_list", "exo_list", "dpo_list")},
-        "irpo": ("list", 1, True),
-        "d2o": ("list", 2, True),
+        **{name: ("list", 1, "score") for name in ("list_mle", "infonca", "nca_list", "exo_list", "dpo_list")},
+        **{name: ("list", 1, "relevance") for name in ("lipo", "irpo")},
+        "d2o": ("list", 2, "sample"),
     }
-
-
-@pytest.mark.parametrize(("name", "option"), [("infonca", "alpha"), ("nca_list", "alpha"), ("exo_list", "beta_r")])
-def test_a_temperature_of_zero_is_refused(name: str, option: str) -> None:
-    with pytest.raises(Refused, match=f"{option}=0"):
-        named_loss(name, {option: 0})

@@ -3,17 +3,15 @@ points."""
 
 from __future__ import annotations
 
-import itertools
 import math
 
 import pytest
 import torch
 from torch import Tensor
 
-from loop.losses import PairBatch, Side, named_loss
+from loop.losses import named_loss
 from loop.losses.kernels import logistic
 from loop.uncertainty import sampling_weights
-from tests.loop.losses.algebra_test import NAMES, ROLES
 from tests.loop.losses.fixtures import F1, P, pair_batch, value_and_gradients
 
 
@@ -222,53 +220,43 @@ def test_each_side_has_a_target_of_its_own(name: str, best: tuple[float, float])
 def test_inpo_between_its_two_anchors() -> None:
     pair = {**F1, "second_w": -9.0, "second_l": -9.5}
 
-    def inpo(tau: float, pair: dict[str, float]) -> float:
-        return named_loss("inpo", {"eta": 0.5, "tau": tau}).evaluate(pair_batch(pair)).loss_N.item()
+    def inpo(share: float, pair: dict[str, float]) -> float:
+        return named_loss("inpo", {"eta": 0.5, "share": share}).evaluate(pair_batch(pair)).loss_N.item()
 
-    # Without tau the first anchor has no part; with tau near eta it is IPO on the first anchor.
+    # With no share the first anchor has no part; with nearly all of it this is IPO on the first anchor.
     assert inpo(0.0, pair) == inpo(0.0, {**pair, "rf_w": -70.0}) == pytest.approx((3 - 0.5 - 1) ** 2)
     ipo = named_loss("ipo", {"tau": 0.5}).evaluate(pair_batch(F1)).loss_N.item()
-    assert inpo(0.5 - 1e-9, pair) == pytest.approx(ipo)
-    # Where both anchors are the same policy, tau does not matter.
+    assert inpo(1.0 - 1e-9, pair) == pytest.approx(ipo)
+    # Where both anchors are the same policy, the share does not matter.
     same = {**pair, "second_w": F1["rf_w"], "second_l": F1["rf_l"]}
-    assert inpo(0.2, same) == pytest.approx(ipo)
+    assert inpo(0.4, same) == pytest.approx(ipo)
 
 
 def test_smoothing_as_printed_would_flip_every_label() -> None:
     """alpha = 1/(P + 1) with P normalised over the pairs is above a half for each of them; the repaired one is not."""
     gains = [0.009647, 0.245376, 0.003373]
     assert [1 / (share + 1) for share in sampling_weights(gains)] == pytest.approx([0.734629, 0.784161, 0.733396])
-    batch = pair_batch(*({**F1, "margin": gain} for gain in gains))
+    batch = pair_batch(*({**F1, "gain": gain} for gain in gains))
     smoothing_N = named_loss("upo", {"nll": 0.0}).evaluate(batch).loss_N - named_loss("dpo").evaluate(batch).loss_N
     assert (smoothing_N / 0.4).tolist() == pytest.approx([0.100876, 0.128343, 0.100304], abs=2e-6)
 
 
-def corners(dtype: torch.dtype) -> PairBatch:
-    """Every combination of log-probs 0 and -1e4 under policy and anchor, on both sides."""
-    columns = torch.tensor(list(itertools.product((0.0, -1e4), repeat=4)), dtype=dtype).T
-    lp_w, rf_w, lp_l, rf_l = (column.clone() for column in columns)
-    half = torch.full_like(lp_w, 0.5)
-
-    def side(lp: Tensor, rf: Tensor) -> Side:
-        return Side(
-            lp=lp.requires_grad_(), rf=rf, n=half + 9.5, second=rf.flip(0), label=half, common=(lp - rf).detach() / 2
-        )
-
-    return PairBatch(
-        chosen=side(lp_w, rf_w),
-        rejected=side(lp_l, rf_l),
-        strength=half + 0.3,
-        margin=half,
-        weight=half * 2,
-        others={role: side(lp_w.detach().clone(), rf_w) for role in ROLES},
-    )
+@pytest.mark.parametrize(("gain", "inside"), [(-0.1, 0.0), (2.0, math.log(2))])
+def test_an_estimated_gain_is_between_nothing_and_one_bit(gain: float, inside: float) -> None:
+    told, clamped = (named_loss("upo").evaluate(pair_batch({**F1, "gain": one})).loss_N for one in (gain, inside))
+    assert told.item() == clamped.item()
 
 
-@pytest.mark.parametrize("dtype", [torch.float32, torch.float64], ids=["float32", "float64"])
-@pytest.mark.parametrize("name", NAMES)
-def test_extreme_log_probs_give_finite_losses_and_gradients(name: str, dtype: torch.dtype) -> None:
-    batch = corners(dtype)
-    loss_N = named_loss(name).evaluate(batch).loss_N
-    assert loss_N.dtype == dtype
-    gradients = torch.autograd.grad(loss_N.sum(), [batch.chosen.lp, batch.rejected.lp], materialize_grads=True)
-    assert all(bool(one.isfinite().all()) for one in (loss_N, *gradients))
+def test_the_most_uncertain_pair_is_not_flipped_at_the_least_mu() -> None:
+    loss = named_loss("upo", {"mu": 1 / (1 - math.log(2)) + 1e-9, "nll": 0.0})
+    tie = named_loss("spce").evaluate(pair_batch(F1, strength=0.5)).loss_N
+    torch.testing.assert_close(loss.evaluate(pair_batch({**F1, "gain": math.log(2)})).loss_N, tie)
+
+
+def test_a_loss_of_certainty_is_not_given_margins_instead() -> None:
+    with pytest.raises(AssertionError, match="needs name every field"):
+        named_loss("upo").evaluate(pair_batch(F1, margin=0.4))
+
+
+def test_changing_eta_leaves_the_share_of_the_anchors() -> None:
+    assert named_loss("inpo", {"eta": 0.1}).options["share"] == pytest.approx(1 / 3)

@@ -95,9 +95,9 @@ GRADED = [
     vector("cdpo", P, 0.497488, -0.025434, eps=0.1),
     vector("rdpo", P, 0.362488, -0.047934, eps=0.1),
     # Pairs whose information gains are .009647, .245376, .003373 nats: F1's .513015 and .4 for each unit of smoothing.
-    vector("upo", {**F1, "margin": 0.009647}, 0.513015 + 0.4 * 0.100876, nll=0.0),
-    vector("upo", {**F1, "margin": 0.245376}, 0.513015 + 0.4 * 0.128343, nll=0.0),
-    vector("upo", {**F1, "margin": 0.003373}, 0.513015 + 0.4 * 0.100304, nll=0.0),
+    vector("upo", {**F1, "gain": 0.009647}, 0.513015 + 0.4 * 0.100876, nll=0.0),
+    vector("upo", {**F1, "gain": 0.245376}, 0.513015 + 0.4 * 0.128343, nll=0.0),
+    vector("upo", {**F1, "gain": 0.003373}, 0.513015 + 0.4 * 0.100304, nll=0.0),
     vector("gdpo", {**P, "strength": 0.8}, 0.529260, -0.024658),
     # The diffusion form: (2p - 1) * beta/2 * 10 times a difference of denoising errors, an argument of 3.
     vector("gdpo", {**ratios(3, -2), "strength": 0.8}, 0.048587, beta=1.0),
@@ -130,8 +130,8 @@ ADD_ONS = [
 ]
 
 REGRESSION = [
-    vector("inpo", TWO_ANCHORS, 5.0625, 4.5, eta=0.5, tau=0.25),
-    vector("inpo", TWO_ANCHORS, 4053.444444, -127.333333, eta=7.5e-3, tau=2.5e-3),
+    vector("inpo", TWO_ANCHORS, 5.0625, 4.5, eta=0.5, share=0.5),
+    vector("inpo", TWO_ANCHORS, 4053.444444, -127.333333, eta=7.5e-3),
     vector("online_ipo", ratios(0.5, -0.3, strength=0.7), 1.44, -2.4),
     vector("omd", ratios(0.5, -0.3, margin=0.7 - 0.4), 4.84, -4.4),
     vector("sppo", PLAYED, 0.012228, beta=0.5),

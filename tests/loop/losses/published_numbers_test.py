@@ -188,9 +188,9 @@ def test_beta_grows_with_the_gap() -> None:
     assert 0.1 * stretch_N.item() == pytest.approx(0.126382, rel=1e-5)
 
 
-@pytest.mark.parametrize(("eta", "tau", "score", "target"), [(0.5, 0.25, 3.25, 1.0), (7.5e-3, 2.5e-3, 3.0, 66.666667)])
-def test_margin_between_two_anchors_and_its_target(eta: float, tau: float, score: float, target: float) -> None:
-    pair, options = pair_batch(TWO_ANCHORS_PAIR), {"eta": eta, "tau": tau}
+@pytest.mark.parametrize(("eta", "share", "score", "target"), [(0.5, 0.5, 3.25, 1.0), (7.5e-3, 1 / 3, 3.0, 66.666667)])
+def test_margin_between_two_anchors_and_its_target(eta: float, share: float, score: float, target: float) -> None:
+    pair, options = pair_batch(TWO_ANCHORS_PAIR), {"eta": eta, "share": share}
     assert TWO_ANCHORS.of(pair, options).item() == pytest.approx(score, rel=1e-5)
     assert HALF_ETA.of(pair, options).item() == pytest.approx(target, rel=1e-5)
 

@@ -78,6 +78,7 @@ def random_step(loss: Loss, examples: int, seed: int = 0) -> Batch:
         strength=uniform(0.05, 0.95, examples),
         margin=uniform(0, 2, examples),
         weight=weight_N,
+        gain=uniform(0, 0.69, examples),
         others=others,
     )
 

@@ -101,7 +101,8 @@ def test_examples_of_a_group_are_different_and_have_the_shape_of_their_kind(case
         assert len({one.example_id for one in examples}) == len(examples), name
         for one in examples:
             assert tuple(one.roles) in roles[rule.gives], name
-            assert len(one.labels) in (0, len(one.response_ids)), name
+            assert len(one.labels) == (len(one.response_ids) if rule.labels else 0), name
+            assert one.strength != 0.5 or rule.ties or rule.labels, f"{name} gives ties and does not say so"
             assert 0.0 <= one.strength <= 1.0 and one.weight > 0 and len(set(one.response_ids)) == len(one.response_ids)
 
 

@@ -56,6 +56,8 @@ def test_skew_scores_are_labels_around_zero() -> None:
     (pair,) = found("win_rate_skew", samples(3), Verdict(preferences_KK=table))
     assert pair.members == (1, 2)
     assert pair.labels == pytest.approx((1 / 3, -1 / 3))
+    rates = win_rates(table)
+    assert rates[1] and rates[2] and pair.margin == pytest.approx(rates[1] - rates[2]) != pytest.approx(2 / 3)
     assert learnt("gpo", pair, 0.3, -0.2, beta=0.5) == pytest.approx(0.176111, abs=1e-6)
 
 
@@ -67,10 +69,10 @@ def test_the_pair_of_a_win_rate_loss_reproduces_its_published_value() -> None:
 def test_two_samples_are_a_pair_with_the_judges_probability() -> None:
     two = samples(2)
     (pair,) = found("unordered", two, Verdict(preferences_KK=((0.5, 0.7), (0.3, 0.5))))
-    assert (*pair.members, pair.strength, pair.margin) == pytest.approx((0, 1, 0.7, 0.4))
+    assert (*pair.members, pair.strength, pair.margin) == pytest.approx((0, 1, 0.7, 0.2))
     assert learnt("online_ipo", pair, 0.5, -0.3) == pytest.approx(1.44), "the regression's published value"
     (pair,) = found("unordered", two, Verdict(preferences_KK=((0.5, 0.3), (0.7, 0.5))))
-    assert (*pair.members, pair.strength, pair.margin) == pytest.approx((1, 0, 0.7, 0.4))
+    assert (*pair.members, pair.strength, pair.margin) == pytest.approx((1, 0, 0.7, 0.2))
     tie = Verdict(preferences_KK=((0.5, 0.5), (0.5, 0.5)))
     (pair,) = found("unordered", two, tie)
     assert (pair.members, pair.strength, pair.margin) == ((0, 1), 0.5, 0.0)
@@ -102,5 +104,12 @@ def test_a_tournament_pairs_winner_and_loser() -> None:
     (pair,) = found("tournament", samples(8), compared(0.3, 1.2, -0.5, 0.9, 2.0, 0.1, -1.1, 0.4))
     assert pair.members == (4, 6)
     assert pair.strength == pytest.approx(0.956893, abs=1e-6), "sigmoid(2 - -1.1)"
-    assert pair.margin == pytest.approx(2 * pair.strength - 1)
+    assert pair.margin == pytest.approx(pair.strength - 0.5)
     assert found("tournament", samples(4), compared(1.0, 1.0, 1.0, 1.0)) == []
+
+
+def test_only_candidates_play_a_tournament() -> None:
+    four = samples(4, purpose=["train", "opponent", "train", "baseline"])
+    assert members("tournament", four, compared(0.3, 2.0, 0.4, -1.0)) == [(2, 0)]
+    assert members("tournament", samples(2, purpose=["train", "baseline"]), compared(1.0, 0.0)) == []
+    assert members("tournament", samples(1, purpose=["opponent"]), compared(1.0)) == []

@@ -55,7 +55,7 @@ def test_neighbours_and_the_best_are_choices_among_all_pairs() -> None:
 def test_a_pair_with_the_baseline_has_the_judged_strength_itself() -> None:
     pairs = found("with_baseline", having_baseline(3), against_column(3, 0.8, 0.3, 0.6))
     assert {pair.members: pair.strength for pair in pairs} == {(0, 3): 0.8, (2, 3): 0.6, (3, 1): 0.7}
-    assert {pair.members: pair.margin for pair in pairs} == pytest.approx({(0, 3): 0.6, (2, 3): 0.2, (3, 1): 0.4})
+    assert {pair.members: pair.margin for pair in pairs} == pytest.approx({(0, 3): 0.3, (2, 3): 0.1, (3, 1): 0.2})
     tie = against_column(3, 0.5, None, 0.55)
     assert members("with_baseline", having_baseline(3), tie) == [(2, 3)]
     assert members("with_baseline", having_baseline(3), tie, min_strength=0.0) == [(0, 3), (2, 3)]

@@ -93,6 +93,7 @@ def test_dno_takes_every_clear_pair_and_asks_more_of_a_teacher() -> None:
     ]
     assert [pair.margin for pair in pairs] == [2, 1, 3, 1, 3, 2, 4, 1, 2, 3]
     assert members("all_pairs", six, scored(4, 3, 4, 4, 2, 4)) == [], "nobody scores 5"
+    assert members("all_pairs", samples(2), scored(5, 5), gap=0.0, student_gap=0.0) == [], "no gap is no pair"
 
 
 def test_a_sample_that_repeats_itself_is_a_negative_whatever_its_score() -> None:
@@ -152,6 +153,8 @@ def test_rejection_sampling_is_the_top_or_everything_at_its_limits() -> None:
     assert accepted(eight, scores, 1e-9, 3) == [4, 1, 3]
     assert sorted(accepted(eight, scores, INF, 8)) == list(range(8))
     assert len(accepted(eight, scores, 0.5, 20)) == 8, "there are no more"
+    assert accepted(eight, scores, INF, 3) == [0, 1, 2], "a sweep may accept more than are wanted"
+    assert len(members("rejection_sampling", eight, scored(*scores.values()), beta=INF, count=4)) == 2
 
 
 def test_the_best_that_remains_is_the_measure_of_each_sweep() -> None:
@@ -182,13 +185,28 @@ def test_accepted_responses_meet_once_or_until_one_is_left() -> None:
 def test_right_and_wrong_are_drawn_with_replacement() -> None:
     pairs = found("random_right_wrong", FOUR, scored(1, 0, 1, 0), count=1000)
     assert {pair.members for pair in pairs} == {(0, 1), (0, 3), (2, 1), (2, 3)}
-    assert sum(pair.weight for pair in pairs) == 1000 and min(pair.weight for pair in pairs) > 190
-    assert sum(pair.weight for pair in found("random_right_wrong", FOUR, scored(1, 0, 1, 0))) == 10
+    assert all(0.76 < pair.weight < 1.24 for pair in pairs), "of 1000 draws, 250 each are expected"
+    few = [pair.weight for pair in found("random_right_wrong", FOUR, scored(1, 0, 1, 0), count=10)]
+    drawn = [weight * 10 / len(few) for weight in few]
+    assert drawn == pytest.approx([round(times) for times in drawn]) and len(set(drawn)) > 1, "whole draws, not equal"
     assert found("random_right_wrong", FOUR, scored(1, 1, 1, 1)) == []
     assert found("random_right_wrong", FOUR, scored(0, 0, None, 0)) == []
     assert found("random_right_wrong", cut(FOUR, 0), scored(1, 0, 0, 0)) == []
-    whole = found("random_right_wrong", cut(FOUR, 0), scored(1, 0, 1, 0))
-    assert sum(pair.weight for pair in whole) == 10, "cut answers are not drawn as right"
+
+
+@pytest.mark.parametrize("count", [1, 3, 10, 1000])
+def test_the_loss_does_not_grow_with_the_number_of_draws(count: int) -> None:
+    twins = samples(4, tokens_T=[[1], [1], [2], [3]])
+    for four in (FOUR, twins, cut(FOUR, 0)):
+        weights = [one.weight for one in found("random_right_wrong", four, scored(1, 0, 1, 0), count=count)]
+        assert sum(weights) == pytest.approx(len(weights))
+
+
+def test_a_cut_answer_is_not_drawn_as_right() -> None:
+    for n in range(20):
+        four = samples(4, response_id=[f"{n}-{i}" for i in range(4)])
+        ((right, _),) = members("random_right_wrong", cut(four, 0), scored(1, 0, 1, 0), count=1)
+        assert right == 2, "every draw gives a pair"
 
 
 def test_only_correct_responses_are_kept_up_to_a_cap() -> None:
@@ -220,3 +238,15 @@ def test_a_list_holds_all_known_scores_best_first() -> None:
     assert found("listed", FOUR, scored(0.5, None, None, None)) == []
     assert members("listed", cut(FOUR, 3), scored(0.1, 0.9, 0.0, 0.5)) == [(1, 0, 2)], "a cut answer above others"
     assert members("listed", cut(FOUR, 3), scored(0.1, 0.9, 0.4, 0.0)) == [(1, 2, 0, 3)]
+
+
+def test_a_list_by_win_rate_is_labelled_between_0_and_1() -> None:
+    # SPPO's five scores have the win rates 0.600651, 0.399349, 0.223599, 0.776401 and 0.5
+    (one,) = found("listed_by_win_rate", samples(6), scored(1.0, 0.0, -1.0, 2.0, 0.5, None))
+    assert (one.members, one.roles) == ((3, 0, 4, 1, 2), ("item",) * 5)
+    assert one.labels == pytest.approx((0.776401, 0.600651, 0.5, 0.399349, 0.223599), abs=1e-6)
+    assert one.margin == pytest.approx(0.552802, abs=1e-6)
+    (left,) = found("listed_by_win_rate", cut(samples(5), 3), scored(1.0, 0.0, -1.0, 2.0, 0.5))
+    assert left.labels == pytest.approx((0.600651, 0.5, 0.399349, 0.223599), abs=1e-6), "what is left out counts too"
+    assert found("listed_by_win_rate", FOUR, scored(0.5, 0.5, 0.5, None)) == []
+    assert found("listed_by_win_rate", FOUR, scored(None, None, None, None)) == []

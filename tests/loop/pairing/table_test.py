@@ -24,6 +24,10 @@ from tests.loop.pairing.cases import samples, scored
         ("length_banded", {"rho": 0.6}, "rho=0.6 must lie between 0 and 0.5"),
         ("rejection_sampling", {"beta": 0}, "must lie between 1e-09 and inf"),
         ("curriculum", {"stages": float("nan")}, "must lie between 1 and"),
+        ("curriculum", {"stages": 2.9}, "stages=2.9 must be a whole number"),
+        ("rejection_sampling", {"count": 7.5}, "count=7.5 must be a whole number"),
+        ("random_right_wrong", {"count": 7.5}, "count=7.5 must be a whole number"),
+        ("keep_correct", {"cap": 1.5}, "cap=1.5 must be a whole number"),
     ],
 )
 def test_what_there_is_not_is_refused_with_one_sentence(name: str, options: dict[str, float | str], said: str) -> None:
@@ -38,6 +42,25 @@ def test_options_are_completed_by_their_defaults() -> None:
     for rule in RULES.values():
         assert named_rule(rule.name, rule.options)[1] == rule.options, "defaults are within bounds"
         assert set(rule.choices) | set(rule.bounds) <= set(rule.options)
+
+
+def test_every_rule_says_what_its_labels_are() -> None:
+    named = {name: rule.labels for name, rule in RULES.items() if rule.labels}
+    assert named == {
+        "win_rate": "win_rate",
+        "win_rate_of_scores": "win_rate",
+        "win_rate_skew": "skew",
+        "listed": "score",
+        "listed_by_win_rate": "relevance",
+        "labelled": "desirable",
+        "keep_correct": "kept",
+    }
+
+
+@pytest.mark.parametrize("rule", ["ranked", "ranked_adjacent", "best_against_rest", "with_baseline"])
+def test_a_rule_that_drops_ties_gives_them_when_weaker_pairs_may_stand(rule: str) -> None:
+    assert not named_rule(rule)[0].ties and not named_rule(rule, {"min_strength": 0.6})[0].ties
+    assert named_rule(rule, {"min_strength": 0.49})[0].ties
 
 
 def examples(rule: str, *scores: float) -> list[Example]:
