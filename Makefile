@@ -9,7 +9,7 @@ demo: setup
 	.venv/bin/ratchet run experiment=demo
 
 test: lint
-	.venv/bin/python -m pytest -n 2 --dist loadfile
+	.venv/bin/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 
 lint: setup
 	.venv/bin/ruff check .

@@ -132,10 +132,12 @@ def test_ranks_may_become_more_or_fewer_inside_a_phase(
 
         assert all(inside(before, leave))
         finished = inside(after, finish)[0]
-        # bfloat16 rounds: a sum of gradients in another order moves a weight by one unit in its last place
-        tolerance = 1e-5 if dtype is DType.float32 else 5e-3
-        assert largest_difference(finished.weights, expected.weights) < tolerance
-        assert finished.report.loss == pytest.approx(expected.report.loss, rel=tolerance)
+        # in bfloat16 a sum of gradients in another order moves a weight a little, or by the unit in its last place
+        exact = dtype is DType.float32
+        for name, weight in expected.weights.items():
+            allowed = 1e-5 if exact else (weight.float().abs() / 128).clamp(min=5e-3)
+            assert bool(((finished.weights[name].float() - weight.float()).abs() <= allowed).all()), name
+        assert finished.report.loss == pytest.approx(expected.report.loss, rel=1e-5 if exact else 5e-3)
         assert (finished.report.steps, finished.report.tokens) == (STEPS, expected.report.tokens)
 
 
