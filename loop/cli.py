@@ -89,8 +89,8 @@ def parser() -> argparse.ArgumentParser:
     inspect.add_argument("--json", action="store_true", help="print JSON")
     bench = commands.add_parser(
         "bench",
-        help="measure this machine",
-        description="Measurements of the product on this machine.",
+        help="benchmarks: fleet, chaos, games",
+        description="Benchmarks of the product on this machine.",
         epilog=BENCH_EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )

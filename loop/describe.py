@@ -8,6 +8,7 @@ from enum import Enum
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
+from loop.config import AlgorithmConfig, StartFrom
 from loop.summary import RoundSummary, RunSummary
 from loop.task import Task
 
@@ -25,10 +26,8 @@ def banner(task: Task) -> list[tuple[str, str]]:
         *([("ledger", task.store)] if config.ledger.store is not None else []),
         *([("parent", str(config.parent))] if config.parent is not None else []),
         ("model", f"{config.model.path} in {config.model.dtype.value}"),
-        (
-            "algorithm",
-            f"{recipe.name}: {recipe.pairing['name']} pairs of {recipe.k} answers, loss {_called(recipe.loss)}",
-        ),
+        ("algorithm", f"{recipe.name}: {recipe.k} answers, {_called(recipe.pairing)}, loss {_called(recipe.loss)}"),
+        ("", f"anchors {_anchors(recipe)}{_data(recipe)}"),
         ("judge", config.judge.name),
         ("prompts", counts.sentence()),
         (
@@ -38,6 +37,19 @@ def banner(task: Task) -> list[tuple[str, str]]:
         ("learner", f"{learner.ranks} DeepSpeed ranks, ZeRO stage {learner.zero_stage}, learning rate {learner.lr:g}"),
         ("", f"{rounds} of {config.prompts.per_round} prompts, evaluated on {counts.test} test prompts."),
     ]
+
+
+def _anchors(recipe: AlgorithmConfig) -> str:
+    """The anchors with the options that the recipe gives them."""
+    named = [one if isinstance(one, Mapping) else {"name": one} for one in recipe.anchors]
+    return ", ".join(map(_called, named)) or "none"
+
+
+def _data(recipe: AlgorithmConfig) -> str:
+    """What a round learns from besides all of its own examples."""
+    again = "" if recipe.data["name"] == "this_round" else f"; examples of earlier rounds: {_called(recipe.data)}"
+    share = "" if recipe.keep == 1 else f"; {recipe.keep:.0%} of a round's examples, by margin"
+    return again + share + ("; every round from the initial policy" if recipe.start_from is StartFrom.initial else "")
 
 
 def _called(component: Mapping[str, Any]) -> str:

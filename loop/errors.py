@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import difflib
+from collections.abc import Iterable
+
 
 class RatchetError(Exception):
     """Base of the errors whose message is meant for a person, printed without a traceback."""
@@ -49,3 +52,9 @@ class StoreFailed(InfrastructureFailed):
 
 class Damaged(InfrastructureFailed):
     """A committed file does not have the content that was committed."""
+
+
+def nearest(name: str, known: Iterable[str]) -> str:
+    """Part of a sentence: `; did you mean A or B`, or nothing when no known name is like it."""
+    near = difflib.get_close_matches(name, list(known), n=3, cutoff=0.6)
+    return f"; did you mean {' or '.join(near)}" if near else ""

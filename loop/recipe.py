@@ -56,5 +56,5 @@ def data_of(recipe: AlgorithmConfig) -> tuple[float, float]:
 def _split(component: Mapping[str, Any]) -> tuple[str, dict[str, Any]]:
     options = dict(component)
     if not isinstance(name := options.pop("name", None), str):
-        raise Refused("it has no name")
+        raise Refused(f"{dict(component)} has no name, as in {{name: NAME, OPTION: VALUE}}")
     return name, options

@@ -57,7 +57,9 @@ def recipe_problems(config: RunConfig) -> Iterator[str]:
 def _plan_and_rule(recipe: AlgorithmConfig, rule: Rule) -> Iterator[str]:
     plan = recipe.plan.name
     gives = "scores" if plan is Plan.pointwise else "preferences"
-    if rule.reads != gives:
+    if rule.reads in ("objectives", "answers"):
+        yield f"algorithm={recipe.name}: pairing {rule.name} reads {rule.reads}, which no judge gives yet"
+    elif rule.reads != gives:
         yield f"algorithm={recipe.name}: pairing {rule.name} needs {rule.reads}; plan {plan.value} gives {gives}"
     elif rule.plans and plan not in rule.plans:
         suit = " or ".join(one.value for one in rule.plans)
@@ -102,8 +104,8 @@ def _anchors(config: RunConfig, loss: Loss) -> Iterator[str]:
         return
     if loss.needs.anchors != len(kinds):
         yield (
-            f"algorithm={recipe.name}: loss {loss.row.name} needs {loss.needs.anchors} anchors, "
-            f"and algorithm.anchors names {len(kinds)}"
+            f"algorithm={recipe.name}: loss {loss.row.name} reads {loss.needs.anchors} of algorithm.anchors, "
+            f"which names {len(kinds)}"
         )
     if len(set(map(str, recipe.anchors))) < len(recipe.anchors):
         yield f"algorithm={recipe.name}: algorithm.anchors names the same anchor twice"

@@ -9,7 +9,7 @@ from typing import Literal
 
 from torch import Tensor
 
-from loop.errors import Refused
+from loop.errors import Refused, nearest
 from loop.losses.add_ons import ADD_ONS
 from loop.losses.batch import Batch, ListBatch, PairBatch, Terms
 from loop.losses.parts import NOT_NEGATIVE, POSITIVE, Domains, Needs, Options, Row, given
@@ -98,7 +98,7 @@ def named_loss(name: str, options: Mapping[str, float] | None = None) -> Loss:
     with which the loss is not defined.
     """
     if name not in ROWS:
-        raise Refused(f"there is no loss named {name!r}; there are {', '.join(sorted(ROWS))}")
+        raise Refused(f"there is no loss named {name!r}{nearest(name, ROWS)}; docs/methods.md lists them")
     row, own = ROWS[name], dict(options or {})
     if unknown := sorted(set(own) - set(row.options)):
         raise Refused(f"loss {name} has no option {unknown[0]!r}; it has {', '.join(sorted(row.options)) or 'none'}")

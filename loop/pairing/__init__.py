@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from math import inf
 
-from loop.errors import Refused
+from loop.errors import Refused, nearest
 from loop.pairing.all_pairs import ALL_PAIRS, HALVES
 from loop.pairing.best_worst import BEST_SECOND, BEST_WORST, LENGTH_PENALISED, MAX_RANDOM
 from loop.pairing.constraint_aware import CONSTRAINT_AWARE
@@ -65,7 +65,7 @@ def named_rule(name: str, options: Mapping[str, float | str] | None = None) -> t
     """The rule of that name and its options, defaults filled in; with options that let ties through, the rule says so.
     Raises `Refused` for a name, an option or an option's value that there is not."""
     if name not in RULES:
-        raise Refused(f"there is no pairing rule named {name!r}; there are {', '.join(sorted(RULES))}")
+        raise Refused(f"there is no pairing rule named {name!r}{nearest(name, RULES)}; docs/methods.md lists them")
     rule, given = RULES[name], dict(options or {})
     if unknown := sorted(set(given) - set(rule.options)):
         known = ", ".join(sorted(rule.options)) or "none"

@@ -23,7 +23,12 @@ def test_the_recipe_itself_fits() -> None:
 @pytest.mark.parametrize(
     ("overrides", "sentence"),
     [
-        (["algorithm.loss.name=dpoo"], "algorithm.loss: there is no loss named 'dpoo'; there are"),
+        (
+            ["algorithm.loss={beta: 0.05}"],
+            "algorithm.loss: {'beta': 0.05} has no name, as in {name: NAME, OPTION: VALUE}",
+        ),
+        (["algorithm.pairing.name=minimax"], "pairing minimax reads objectives, which no judge gives yet"),
+        (["algorithm.loss.name=dpoo"], "algorithm.loss: there is no loss named 'dpoo'; did you mean dpo"),
         (["algorithm.loss.gamma=1"], "algorithm.loss: loss dpo has no option 'gamma'; it has beta,"),
         (["algorithm.loss.beta=yes"], "algorithm.loss: loss dpo: beta=yes must be a number"),
         (["algorithm.pairing.name=bestworst"], "algorithm.pairing: there is no pairing rule named 'bestworst'"),
@@ -44,7 +49,7 @@ def test_the_recipe_itself_fits() -> None:
             "loss tdpo1 needs the full logits of an anchor, which a run cannot",
         ),
         (["algorithm.loss.name=xpo"], "loss xpo needs responses in the roles explored, which a run cannot give it yet"),
-        (["algorithm.loss.name=simpo"], "loss simpo needs 0 anchors, and algorithm.anchors names 1"),
+        (["algorithm.loss.name=simpo"], "loss simpo reads 0 of algorithm.anchors, which names 1"),
         (["algorithm.anchors=[{name: magnet, reset: 2}]"], "anchor magnet has no option 'reset'; it has reset_every"),
         (["algorithm.anchors=[ema]"], "anchor ema needs a shadow of the weights, which a run does not keep yet"),
         (["algorithm.anchors=[none]"], "anchor none is no policy: leave it out of algorithm.anchors"),
@@ -59,7 +64,7 @@ def test_the_recipe_itself_fits() -> None:
         ([*PREFERENCES, "algorithm.pairing.name=unordered"], "pairing unordered gives ties as examples, and loss dpo"),
         (["algorithm.anchors=[initial,initial]", "algorithm.loss.name=inpo"], "names the same anchor twice"),
         (["algorithm.anchors=[previous,initial]", "algorithm.loss.name=inpo"], "algorithm.anchors=[initial, previous]"),
-        (["algorithm.loss.name=inpo"], "loss inpo needs 2 anchors, and algorithm.anchors names 1"),
+        (["algorithm.loss.name=inpo"], "loss inpo reads 2 of algorithm.anchors, which names 1"),
     ],
 )
 def test_what_does_not_fit_is_one_sentence(overrides: list[str], sentence: str) -> None:
