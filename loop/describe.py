@@ -27,7 +27,8 @@ def banner(task: Task) -> list[tuple[str, str]]:
         *([("parent", str(config.parent))] if config.parent is not None else []),
         ("model", f"{config.model.path} in {config.model.dtype.value}"),
         ("algorithm", f"{recipe.name}: {recipe.k} answers, {_called(recipe.pairing)}, loss {_called(recipe.loss)}"),
-        ("", f"anchors {_anchors(recipe)}{_data(recipe)}"),
+        ("anchors", _anchors(recipe)),
+        *([("data", data)] if (data := _data(recipe)) else []),
         ("judge", config.judge.name),
         ("prompts", counts.sentence()),
         (
@@ -46,10 +47,13 @@ def _anchors(recipe: AlgorithmConfig) -> str:
 
 
 def _data(recipe: AlgorithmConfig) -> str:
-    """What a round learns from besides all of its own examples."""
-    again = "" if recipe.data["name"] == "this_round" else f"; examples of earlier rounds: {_called(recipe.data)}"
-    share = "" if recipe.keep == 1 else f"; {recipe.keep:.0%} of a round's examples, by margin"
-    return again + share + ("; every round from the initial policy" if recipe.start_from is StartFrom.initial else "")
+    """How what a round learns from, and where it begins, differ from its own examples and its own policy."""
+    told = [
+        *([f"examples of earlier rounds too: {_called(recipe.data)}"] if recipe.data["name"] != "this_round" else []),
+        *([f"{recipe.keep:.0%} of a round's examples, those with the largest margins"] if recipe.keep < 1 else []),
+        *(["every round learns from the initial policy"] if recipe.start_from is StartFrom.initial else []),
+    ]
+    return "; ".join(told)
 
 
 def _called(component: Mapping[str, Any]) -> str:

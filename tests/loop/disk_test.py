@@ -120,6 +120,9 @@ def test_too_little_room_is_refused_with_the_keys_that_matter(tmp_path: Path, mo
 def test_enough_room_is_enough(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     free(monkeypatch, 9.5 * GB)
     require_room(tmp_path / "new", NEED)
+    free(monkeypatch, 9.5 * GB - 1)
+    with pytest.raises(Refused, match="will need"):
+        require_room(tmp_path / "new", NEED)
 
 
 def test_what_a_run_holds_already_is_not_asked_for_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,0 +1,40 @@
+"""What a run says of itself before it starts."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+
+from loop.composition import compose
+from loop.describe import banner
+
+
+def told(*overrides: str) -> dict[str, str]:
+    counts = SimpleNamespace(sentence=lambda: "4 prompts", test=3)
+    task = SimpleNamespace(
+        config=compose(["experiment=demo", *overrides]),
+        folder=SimpleNamespace(name="run"),
+        pool=SimpleNamespace(counts=counts),
+        store="",
+    )
+    return dict(banner(task))  # type: ignore[arg-type]
+
+
+def test_the_recipe_is_told_by_its_components_and_the_options_that_it_sets() -> None:
+    lines = told()
+    assert lines["algorithm"] == "iterative_dpo_nll: 8 answers, best_worst, loss dpo (beta 0.1, nll 1.0)"
+    assert lines["anchors"] == "previous" and "data" not in lines
+
+
+def test_what_is_learnt_besides_a_rounds_own_examples_is_told() -> None:
+    lines = told(
+        "algorithm.anchors=[{name: magnet, reset_every: 2}]",
+        "algorithm.data={name: replay, first: 0.5}",
+        "algorithm.keep=0.7",
+        "algorithm.start_from=initial",
+    )
+    assert lines["anchors"] == "magnet (reset_every 2)"
+    assert lines["data"] == (
+        "examples of earlier rounds too: replay (first 0.5); 70% of a round's examples, those with the largest margins; "
+        "every round learns from the initial policy"
+    )
+    assert told("algorithm.anchors=[]")["anchors"] == "none"
