@@ -34,7 +34,7 @@ def test_what_is_learnt_besides_a_rounds_own_examples_is_told() -> None:
     )
     assert lines["anchors"] == "magnet (reset_every 2)"
     assert lines["data"] == (
-        "examples of earlier rounds too: replay (first 0.5); 70% of a round's examples, those with the largest margins; "
-        "every round learns from the initial policy"
+        "examples of earlier rounds too: replay (first 0.5); "
+        "70% of a round's examples, those with the largest margins; every round learns from the initial policy"
     )
     assert told("algorithm.anchors=[]")["anchors"] == "none"
