@@ -30,8 +30,9 @@ from loop.demo.evaluate import gold_score, judge_score, mixed_fraction, sample_a
 from loop.demo.examples import Example, draw_demonstration, draw_verdicts
 from loop.demo.policy import HIDDEN, VOCABULARY, make_model, make_tokenizer
 from loop.demo.task import Pool, make_items
+from loop.judges.template import load_template
 
-JUDGE_TEMPLATE = Path(__file__).resolve().parents[2] / "conf" / "demo" / "judge_pairwise.txt"
+JUDGE_TEMPLATE = Path(__file__).resolve().parents[2] / "conf" / "demo" / "judge_pairwise.yaml"
 SCORE_SEED = 1  # of the held-out prompts that the trainer scores itself on
 VERDICT_WEIGHT = 2.0  # half of the verdicts' tokens end a turn: soon learned, they weigh nothing
 
@@ -124,7 +125,7 @@ def train(schedule: Schedule, seed: int) -> tuple[Qwen2ForCausalLM, Qwen2Tokeniz
     torch.manual_seed(seed)
     tokenizer = make_tokenizer()
     model = make_model(tokenizer)
-    template = JUDGE_TEMPLATE.read_text(encoding="utf-8")
+    template = load_template(str(JUDGE_TEMPLATE)).text
     probes = Probes()
     optimizers = make_optimizers(model, probes, schedule)
     rates = [get_cosine_schedule_with_warmup(each, schedule.warmup_steps, schedule.steps) for each in optimizers]
@@ -157,7 +158,7 @@ def main() -> None:
     model, tokenizer = train(Schedule(), arguments.seed)
     minutes = (time.process_time() - started) / 60
     stored = save_policy(arguments.out, model, tokenizer)
-    report = score(stored, tokenizer, JUDGE_TEMPLATE.read_text(encoding="utf-8"), prompts=1024, samples=8)
+    report = score(stored, tokenizer, load_template(str(JUDGE_TEMPLATE)).text, prompts=1024, samples=8)
     write_card(arguments.out, stored, arguments.seed, report)
     size = (arguments.out / WEIGHTS).stat().st_size
     print(f"{report}; {stored.num_parameters()} parameters, {size} bytes, {minutes:.1f} minutes of processor time")

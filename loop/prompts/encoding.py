@@ -109,11 +109,11 @@ def _encode_parts(tokenizer: PreTrainedTokenizerBase, parts: Parts, *, defaults:
     for index, part in enumerate(parts):
         if part:
             ids += _as_text(tokenizer, part) if index % 2 else _encode_texts(tokenizer, [part], defaults=False)[0]
-    before, after = _added_around(tokenizer) if defaults else ([], [])
+    before, after = added_around(tokenizer) if defaults else ([], [])
     return before + ids + after
 
 
-def _added_around(tokenizer: PreTrainedTokenizerBase) -> tuple[list[int], list[int]]:
+def added_around(tokenizer: PreTrainedTokenizerBase) -> tuple[list[int], list[int]]:
     """The ids that the tokenizer adds before and after every text."""
     added = tokenizer("x")["input_ids"]
     bare = tokenizer("x", add_special_tokens=False)["input_ids"]

@@ -18,8 +18,9 @@ from loop.demo.examples import (
 from loop.demo.policy import make_tokenizer
 from loop.demo.task import Item, Pool, is_right, pool_of
 from loop.demo.train_policy import JUDGE_TEMPLATE
+from loop.judges.template import load_template
 
-TEMPLATE = JUDGE_TEMPLATE.read_text(encoding="utf-8")
+TEMPLATE = load_template(str(JUDGE_TEMPLATE)).text
 
 
 def test_judge_template_ends_with_the_second_answer() -> None:

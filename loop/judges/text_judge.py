@@ -1,0 +1,159 @@
+"""A language model as judge: what it is asked, and what its answer comes to, wherever it runs."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from loop.errors import Refused
+from loop.judge_config import AskedConfig, ReadBy
+from loop.judges.judge import Asked, Reply
+from loop.judges.ordinary import PieceEncoder
+from loop.judges.reading import expected_score, parse_choice, parse_score, preference
+from loop.judges.speaking import Speaker, Writing
+from loop.judges.splicing import Spliced, frame_of, spliced
+from loop.judges.template import JudgeTemplate
+from loop.judges.thinking import visible
+from loop.records import seed_of
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerBase
+
+TOO_LONG = Reply("the question is longer than judge.max_context", "failed", None)
+NO_ROOM = Reply("the question is longer than the model's context", "failed", None)
+NO_REFERENCE = Reply("the template shows a reference answer, and the prompt has none", "failed", None)
+
+_Input = tuple[tuple[int, ...], int]
+"""Token ids and seed: inputs that are alike get one answer."""
+
+
+class TextJudge:
+    """Asks a language model in words. `name` may hold `{policy}`, the version that the engines serve.
+
+    Raises: Refused where the model's chat template or vocabulary does not suit the judge template, or where
+    `judge.max_context` leaves the question no room.
+    """
+
+    def __init__(
+        self,
+        config: AskedConfig,
+        template: JudgeTemplate,
+        tokenizer: PreTrainedTokenizerBase,
+        speaker: Speaker,
+        name: str,
+    ) -> None:
+        self.config = config
+        self.template = template
+        self.tokenizer = tokenizer
+        self.speaker = speaker
+        self.name = name
+        written = config.read is ReadBy.text
+        self.asked_with = replace(template, begin="") if written else template
+        self.tokens = verdict_tokens(tokenizer, template) if config.read is ReadBy.probabilities else {}
+        self.writing = _writing(config, template)
+        self.limit = config.max_context - (1 if self.tokens else self.writing.max_tokens)
+        if (taken := frame_of(tokenizer, self.asked_with).tokens) >= self.limit:
+            raise Refused(
+                f"judge.max_context={config.max_context}: judge template {template.name} takes {taken} tokens and the "
+                f"reply up to {config.max_context - self.limit}, which leaves no room for a question."
+            )
+        self.counts = {"questions": 0.0, "cut": 0.0, "refused": 0.0}
+
+    def version(self, policy: str) -> str:
+        """The judge's name and the template's digest."""
+        return f"{self.name.replace('{policy}', policy)}-{self.template.digest[:8]}"
+
+    def answer(self, asked: Sequence[Asked], policy: str) -> list[Reply]:
+        """As `Judge.answer`. Inputs that are alike are put to the model once."""
+        questions = [self._question(one) for one in asked]
+        inputs = {
+            place: self._input(one, question)
+            for place, (one, question) in enumerate(zip(asked, questions, strict=True))
+            if isinstance(question, Spliced)
+        }
+        different = list(dict.fromkeys(inputs.values()))
+        told = dict(zip(different, self._ask(different, policy), strict=True)) if different else {}
+        self.counts["questions"] += len(asked)
+        self.counts["refused"] += sum(isinstance(question, Reply) for question in questions)
+        self.counts["cut"] += sum(isinstance(question, Spliced) and question.cut > 0 for question in questions)
+        return [
+            question if isinstance(question, Reply) else replace(told[inputs[place]], cut=question.cut)
+            for place, question in enumerate(questions)
+        ]
+
+    def usage(self) -> dict[str, float]:
+        """The speaker's, `questions`, and of these how many lost tokens of their responses (`cut`) or were never put to
+        the model (`refused`)."""
+        return {**self.speaker.usage(), **self.counts}
+
+    def _question(self, asked: Asked) -> Spliced | Reply:
+        """The model's input, or why there is none."""
+        if self.template.shows_reference and asked.answer is None:
+            return NO_REFERENCE
+        return spliced(self.tokenizer, self.asked_with, asked, self.limit, self.config.too_long) or TOO_LONG
+
+    def _input(self, asked: Asked, question: Spliced) -> _Input:
+        sampled = not self.tokens and self.config.temperature > 0
+        seed = seed_of("judge", question.tokens_T, asked.question.sample) if sampled else 0
+        return tuple(question.tokens_T), seed
+
+    def _ask(self, inputs: Sequence[_Input], policy: str) -> list[Reply]:
+        inputs_T = [list(tokens) for tokens, _ in inputs]
+        if self.tokens:
+            logprobs = self.speaker.next_logprobs(inputs_T, list(self.tokens.values()), policy)
+            return [
+                NO_ROOM if one is None else self._read(dict(zip(self.tokens, one, strict=True))) for one in logprobs
+            ]
+        texts = self.speaker.write(inputs_T, [seed for _, seed in inputs], self.writing, policy)
+        return [NO_ROOM if text is None else self._heard(text) for text in texts]
+
+    def _heard(self, text: str) -> Reply:
+        if self.writing.choices:
+            return replace(self._read({text: 0.0}), raw=text)
+        said = visible(text, self.config.thinking_markers)
+        if said is None:
+            return Reply(text, "failed", None)
+        if self.template.asks == "score":
+            return replace(parse_score(said, self.template.scores, self.template.marker), raw=text)
+        return replace(parse_choice(said, self.template.labels, self.template.marker), raw=text)
+
+    def _read(self, logprobs: dict[str, float]) -> Reply:
+        if self.template.asks == "score":
+            return expected_score(logprobs, self.template.scores, self.config.min_mass)
+        return preference(logprobs, self.template.labels, self.config.min_mass)
+
+
+def verdict_tokens(tokenizer: PreTrainedTokenizerBase, template: JudgeTemplate) -> dict[str, int]:
+    """Ids by what they stand for: each verdict, bare and after a space, where that is one token.
+
+    Raises: Refused where a verdict is one token in neither way, or the token of another.
+    """
+    encoder = PieceEncoder(tokenizer)
+    found: dict[str, int] = {}
+    owners: dict[int, str] = {}
+    for verdict in template.verdicts:
+        ways = {text: encoder.untrusted(text, first=False) for text in (verdict, f" {verdict}")}
+        single = {text: ids[0] for text, ids in ways.items() if len(ids) == 1 and ids[0] != tokenizer.unk_token_id}
+        if not single:
+            raise Refused(
+                f"judge template {template.name}: {verdict!r} is not one token of this model, and a verdict must be "
+                "one (judge.read=text and judge.read=constrained take others)."
+            )
+        for text, token in single.items():
+            if owners.setdefault(token, verdict) != verdict:
+                raise Refused(
+                    f"judge template {template.name}: {owners[token]!r} and {verdict!r} are the same token for this "
+                    "model."
+                )
+            if token not in found.values():
+                found[text] = token
+    return found
+
+
+def _writing(config: AskedConfig, template: JudgeTemplate) -> Writing:
+    if config.read is ReadBy.text:
+        return Writing(config.temperature, config.max_tokens)
+    # A choice takes at most a token for each of its bytes, and one that ends it.
+    longest = max(len(verdict.encode()) for verdict in template.verdicts) + 1
+    return Writing(config.temperature, longest, template.verdicts)
