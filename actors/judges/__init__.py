@@ -1,0 +1,1 @@
+"""Judges with models of their own, on vLLM or transformers, inside a judge actor's process."""

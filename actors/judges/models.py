@@ -1,0 +1,115 @@
+"""What both hosts know of a judge's model before they load it: its configuration, its version, what must be refused."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from transformers import AutoConfig, PretrainedConfig, PreTrainedModel
+
+from loop.errors import Refused
+from loop.fingerprint import model_fingerprint
+from loop.judge_config import HostedConfig
+
+CLASSIFIER = ("ForSequenceClassification",)
+LANGUAGE_MODEL = ("ForCausalLM", "LMHeadModel", "ForConditionalGeneration")
+"""How the architectures' names end."""
+
+
+@dataclass(frozen=True, slots=True)
+class ModelInput:
+    """Token ids of one input. `second` is where its second segment begins, for models that tell segments apart."""
+
+    tokens_T: list[int]
+    second: int | None = None
+
+
+def located(path: str) -> str:
+    """A folder's path with the home folder spelled out, or a name on a hub as it stands."""
+    folder = Path(path).expanduser()
+    return str(folder) if folder.is_dir() else path
+
+
+def model_version(path: str, revision: str | None) -> str:
+    """Names a model: the first digits of its folder's digest, or its name on a hub with its revision."""
+    if Path(located(path)).is_dir():
+        return model_fingerprint(located(path))[:8]
+    return path if revision is None else f"{path}@{revision}"
+
+
+def model_config(config: HostedConfig, heads: tuple[str, ...]) -> PretrainedConfig:
+    """The model's own configuration. Raises: Refused for a model with another head, with fewer positions than
+    `max_context`, or in a folder without safetensors."""
+    folder = Path(located(config.model))
+    if folder.is_dir() and not any(folder.glob("*.safetensors")):
+        raise Refused(f"judge.model={config.model} holds no safetensors, and other formats are not read.")
+    with _refusing(config):
+        found = AutoConfig.from_pretrained(located(config.model), revision=config.revision)
+    names = found.architectures or ["a model without a named architecture"]
+    if not any(name.endswith(heads) for name in names):
+        raise Refused(f"judge.model={config.model} is {' or '.join(names)}, and this judge takes a model {heads[0]}.")
+    positions = _positions(found)
+    if positions is not None and config.max_context > positions:
+        raise Refused(
+            f"judge.max_context={config.max_context} is more than the {positions} positions of judge.model="
+            f"{config.model}."
+        )
+    return found
+
+
+def _positions(found: PretrainedConfig) -> int | None:
+    """How many positions the model has at most, with what its rotary embedding is stretched by."""
+    text = found.get_text_config()
+    positions = getattr(text, "max_position_embeddings", None)
+    if not positions or positions < 0:
+        return None
+    stretch = (getattr(text, "rope_parameters", None) or {}).get("factor") or 1.0
+    return int(positions * stretch)
+
+
+def load_model(auto_class: Any, config: HostedConfig, heads: tuple[str, ...]) -> PreTrainedModel:
+    """The model on the GPU if there is one, without dropout. Raises: Refused as `model_config`, and where weights are
+    missing in the checkpoint: they would be random."""
+    found = model_config(config, heads)
+    with _refusing(config):
+        model, loading = auto_class.from_pretrained(
+            located(config.model),
+            config=found,
+            revision=config.revision,
+            dtype=getattr(torch, config.dtype.value),
+            use_safetensors=True,
+            trust_remote_code=False,
+            output_loading_info=True,
+        )
+    if missing := sorted(loading["missing_keys"]):
+        raise Refused(f"judge.model={config.model} lacks the weights {', '.join(missing[:3])}.")
+    loaded: PreTrainedModel = model.eval().to("cuda" if torch.cuda.is_available() else "cpu")
+    return loaded
+
+
+@contextmanager
+def _refusing(config: HostedConfig) -> Iterator[None]:
+    try:
+        yield
+    except (OSError, ValueError) as error:
+        reason = next(iter(str(error).strip().splitlines()), type(error).__name__).rstrip(".:")
+        raise Refused(f"judge.model={config.model} cannot be loaded: {reason}.") from error
+
+
+def pooled_tokens(tokens_T: Sequence[int], pad: int | None) -> list[int]:
+    """The input without padding tokens at its end: a decoder's classifier reads its last token that is none, also
+    where the end token is one. vLLM reads the last token, whatever it is."""
+    end = len(tokens_T)
+    while end > 1 and tokens_T[end - 1] == pad:
+        end -= 1
+    return list(tokens_T[:end])
+
+
+def by_length(lengths: Sequence[int], size: int) -> list[list[int]]:
+    """Indices in batches of at most `size`, longest first, so that inputs of a batch are of similar length."""
+    order = sorted(range(len(lengths)), key=lambda index: -lengths[index])
+    return [order[start : start + size] for start in range(0, len(order), size)]
