@@ -11,11 +11,14 @@ from collections.abc import Iterable, Mapping, Sequence
 from statistics import fmean
 
 from loop.config import Plan, PlanConfig
-from loop.records import Judgement, Response
+from loop.records import Judgement, Response, VerdictRow
 from loop.verdict import Group, Verdict
 
 Column = tuple[float | None, ...]
 Table = tuple[Column, ...]
+
+VETO = -math.inf
+"""The score of a response that a constraint does not let pass: it loses against every score, and to none like it."""
 
 CLIP = 1e-4
 """Probabilities are kept this far from 0 and 1 before the logit."""
@@ -39,7 +42,7 @@ def candidates(group: Group) -> list[int]:
 
 def verdict(plan: PlanConfig, group: Group, judgements: Iterable[Judgement]) -> Verdict:
     """Aggregate a group's judgements. Repeats of a question are averaged, without those that failed; where all failed
-    there is a hole. A judgement that is given twice, by its id, counts once.
+    there is a hole, and where one is a veto the mean is. A judgement that is given twice, by its id, counts once.
 
     A plan that compares gives P(i beats j) = (q(i, j) + 1 - q(j, i)) / 2, which is free of the order shown; a hole
     unless both orders are known. Where each pair is shown in one order only, that one says it all.
@@ -74,6 +77,39 @@ def _preference(known: Mapping[tuple[str, ...], float], a: str, b: str, orders: 
     return fmean(said) if len(said) >= orders else None
 
 
+def rows_of(verdict: Verdict, group: Group, round: int) -> list[VerdictRow]:
+    """A verdict as rows: one per response, or one per two responses, smaller id first."""
+    ids = [r.response_id for r in group.responses_K]
+    if verdict.scores_K is not None:
+        return [
+            VerdictRow(round, group.prompt_id, one, None, score)
+            for one, score in zip(ids, verdict.scores_K, strict=True)
+        ]
+    assert verdict.preferences_KK is not None
+    return [
+        VerdictRow(round, group.prompt_id, one, other, verdict.preferences_KK[i][j])
+        for i, one in enumerate(ids)
+        for j, other in enumerate(ids)
+        if one < other
+    ]
+
+
+def verdict_of(plan: PlanConfig, rows: Iterable[VerdictRow], group: Group) -> Verdict:
+    """The inverse of `rows_of`, exact."""
+    known = {(row.response_id, row.against): row.value for row in rows}
+    ids = [r.response_id for r in group.responses_K]
+    if plan.name is Plan.pointwise:
+        return Verdict(scores_K=tuple(known.get((one, None)) for one in ids))
+
+    def beats(a: str, b: str) -> float | None:
+        if a == b:
+            return 0.5
+        value = known.get((min(a, b), max(a, b)))
+        return value if value is None or a < b else 1.0 - value
+
+    return Verdict(preferences_KK=tuple(tuple(beats(a, b) for b in ids) for a in ids))
+
+
 def is_tied(verdict: Verdict) -> bool:
     """Whether the judge saw no difference: two scores or more are known and all are equal, or every known preference
     between two responses is one half."""
@@ -86,11 +122,16 @@ def is_tied(verdict: Verdict) -> bool:
 
 def bradley_terry(scores_K: Column) -> Table:
     """Preferences `[K, K]` of a Bradley-Terry judge with these scores: P(i beats j) = sigmoid(s_i - s_j), one half on
-    the diagonal. A response without a score has no preferences."""
+    the diagonal. A response without a score has no preferences; a vetoed one loses with certainty, and two of them are
+    even."""
 
     def beats(i: int, j: int) -> float | None:
         a, b = scores_K[i], scores_K[j]
-        return 0.5 if i == j else None if a is None or b is None else sigmoid(a - b)
+        if i == j:
+            return 0.5
+        if a is None or b is None:
+            return None
+        return 0.5 if a == b else sigmoid(a - b)
 
     positions = range(len(scores_K))
     return tuple(tuple(beats(i, j) for j in positions) for i in positions)

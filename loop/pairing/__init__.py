@@ -25,6 +25,7 @@ from loop.pairing.unordered import UNORDERED
 from loop.pairing.win_rate import WIN_RATE, WIN_RATE_OF_SCORES, WIN_RATE_SKEW
 from loop.records import Example, digest_of
 from loop.verdict import Group, Verdict
+from loop.verdicts import win_rates
 
 __all__ = ["RULES", "Found", "Rule", "keep_largest", "named_rule", "pair"]
 
@@ -94,7 +95,10 @@ def _check(rule: Rule, option: str, value: float | str) -> None:
 def pair(
     rule: Rule, options: Options, group: Group, verdict: Verdict, round: int, truncated_may_win: bool
 ) -> list[Example]:
-    """The examples of one judged group under a rule. Their ids are digests of what they hold."""
+    """The examples of one judged group under a rule. Their ids are digests of what they hold. Where a rule reads scores
+    and responses were compared, win rates serve (`loop.verdicts.win_rates`)."""
+    if rule.reads == "scores" and verdict.preferences_KK is not None:
+        verdict = Verdict(scores_K=win_rates(verdict.preferences_KK))
     return [_example(group, round, found) for found in rule.of(group, verdict, options, truncated_may_win)]
 
 

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from itertools import product
 
-from loop.pairing.candidates import by_id, descending, known_scores
+from loop.pairing.candidates import by_id, descending, finite, known_scores
 from loop.pairing.found import NOT_NEGATIVE, Found, Options, Rule, is_pair, pair_of
 from loop.records import Response
 from loop.verdict import Group, Verdict
+from loop.verdicts import VETO
 
 NGRAM = 4
 """Tokens in a row by which repetition is told."""
@@ -18,18 +19,20 @@ def all_pairs(group: Group, verdict: Verdict, options: Options, truncated_may_wi
     `student_gap` where the chosen one is the policy's own sample and not a teacher's (purpose `teacher`).
 
     A sample whose share of repeated n-grams is above `max_repetition` is a negative whatever the judge said: it wins
-    nothing and counts as `worst_score`, the foot of the judge's scale. Pairs of responses in the order of their ids.
+    nothing and counts as `worst_score`, the foot of the judge's scale. A vetoed response is below that, and below every
+    other by any gap. Pairs of responses in the order of their ids.
     """
     scores = known_scores(group, verdict)
     repetitive = {i for i in scores if repetition(group.responses_K[i]) > float(options["max_repetition"])}
-    scores |= dict.fromkeys(repetitive, float(options["worst_score"]))
+    scores |= {i: float(options["worst_score"]) for i in repetitive if scores[i] != VETO}
+    numbers = finite(scores)
     pairs = []
     for i, j in product(by_id(group, scores), repeat=2):
-        margin = scores[i] - scores[j]
         needed = float(options["gap" if group.responses_K[i].purpose == "teacher" else "student_gap"])
         good = i not in repetitive and scores[i] >= float(options["min_score"])
-        if good and margin >= needed and margin > 0 and is_pair(group, i, j, truncated_may_win):
-            pairs.append(pair_of(i, j, 1.0, margin))
+        better = good and scores[i] > scores[j] and scores[i] - scores[j] >= needed
+        if better and is_pair(group, i, j, truncated_may_win):
+            pairs.append(pair_of(i, j, 1.0, numbers[i] - numbers[j]))
     return pairs
 
 
@@ -44,7 +47,7 @@ def repetition(response: Response) -> float:
 def halves(group: Group, verdict: Verdict, options: Options, truncated_may_win: bool) -> list[Found]:
     """Every response of the top half against every one of the bottom half, best chosen first; of an odd number the
     middle one is in neither. Equal scores give no pair."""
-    scores = known_scores(group, verdict)
+    scores = finite(known_scores(group, verdict))
     order = descending(group, scores)
     half = len(order) // 2
     return [

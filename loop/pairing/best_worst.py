@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from loop.pairing.candidates import best, descending, distinct, drawn, extremes, known_scores, length
+from loop.pairing.candidates import best, descending, distinct, drawn, extremes, finite, known_scores, length
 from loop.pairing.found import NOT_NEGATIVE, Found, Options, Rule, is_pair, pair_of
 from loop.verdict import Group, Verdict
 
@@ -59,7 +59,8 @@ def _if_better(
 
 
 def _hard(scores: dict[int, float], chosen: int, rejected: int) -> list[Found]:
-    return [pair_of(chosen, rejected, 1.0, scores[chosen] - scores[rejected])]
+    numbers = finite(scores)
+    return [pair_of(chosen, rejected, 1.0, numbers[chosen] - numbers[rejected])]
 
 
 SOURCE = "Dong et al. 2024 (RLHF Workflow), arXiv:2405.07863"

@@ -8,11 +8,12 @@ from collections.abc import Iterable, Mapping, Sequence
 from loop.pairing.found import is_pair, may_win
 from loop.records import seed_of
 from loop.verdict import Group, Verdict
-from loop.verdicts import candidates
+from loop.verdicts import VETO, candidates
 
 
 def known_scores(group: Group, verdict: Verdict) -> dict[int, float]:
-    """The known scores of the candidates, by position."""
+    """The known scores of the candidates, by position; a vetoed one's is minus infinity, so take margins and labels
+    from `finite`."""
     assert verdict.scores_K is not None, "the rule reads scores"
     return {i: score for i in candidates(group) if (score := verdict.scores_K[i]) is not None}
 
@@ -22,6 +23,19 @@ def known_objectives(group: Group, verdict: Verdict) -> dict[int, tuple[float, .
     assert verdict.objectives_KM is not None, "the rule reads objectives"
     known = {i: tuple(x for x in verdict.objectives_KM[i] if x is not None) for i in candidates(group)}
     return {i: row for i, row in known.items() if row and len(row) == len(verdict.objectives_KM[i])}
+
+
+def finite(scores: Mapping[int, float]) -> dict[int, float]:
+    """The scores with a number for vetoed ones: below the lowest of the others by as much as these range over, or by 1
+    where they are all the same. So a veto is as large as anything else that the judge sees in this group."""
+    others = [score for score in scores.values() if score != VETO] or [0.0]
+    floor = min(others) - (max(others) - min(others) or 1.0)
+    return {i: floor if score == VETO else score for i, score in scores.items()}
+
+
+def reaches(score: float, least: float) -> bool:
+    """Whether a score is at least so much. A vetoed one is not, even where nothing is asked for (minus infinity)."""
+    return score >= least and score != VETO
 
 
 def by_id(group: Group, members: Iterable[int]) -> list[int]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from loop.pairing.candidates import best, descending, distinct, known_scores
+from loop.pairing.candidates import best, descending, distinct, finite, known_scores
 from loop.pairing.found import COUNT, Found, Options, Rule, is_pair, pair_of
 from loop.verdict import Group, Verdict
 
@@ -13,7 +13,7 @@ def curriculum(group: Group, verdict: Verdict, options: Options, truncated_may_w
 
     Of responses with the same tokens one takes part; one that scores as high as the best gives no pair.
     """
-    scores = known_scores(group, verdict)
+    scores = finite(known_scores(group, verdict))
     chosen = best(group, scores, truncated_may_win)
     if chosen is None:
         return []

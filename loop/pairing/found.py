@@ -32,7 +32,8 @@ class Found:
     Two that are known only from each other are the whole pool and differ by strength - 1/2; two that are known from a
     baseline or from opponents differ by their win rates against these. Where the pool is drawn from a policy, who
     regresses on margins regresses on the difference of P(side beats the policy), as mirror descent does. Of other
-    rules it is the judge's gap, in its own unit: score, reward, share of tests or of votes.
+    rules it is the judge's gap, in its own unit: score, reward, share of tests or of votes. A vetoed response (score
+    minus infinity) never wins; numbers that it enters are finite, see `loop.pairing.candidates.finite`.
     """
 
     members: tuple[int, ...]

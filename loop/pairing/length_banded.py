@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from loop.pairing.candidates import by_id, known_scores, length
+from loop.pairing.candidates import by_id, finite, known_scores, length
 from loop.pairing.found import Found, Options, Rule, is_pair, may_win, pair_of
 from loop.verdict import Group, Verdict
 
@@ -14,7 +14,7 @@ def length_banded(group: Group, verdict: Verdict, options: Options, truncated_ma
     The upper band reaches from the best response that may win down by `rho` of the range of scores, the lower one from
     the worst response up by as much. No pair when nothing lies between best and worst.
     """
-    scores = known_scores(group, verdict)
+    scores = finite(known_scores(group, verdict))
     winners = [i for i in by_id(group, scores) if may_win(group, i, truncated_may_win)]
     if not winners:
         return []

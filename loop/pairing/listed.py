@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from loop.pairing.candidates import descending, distinct, known_scores
+from loop.pairing.candidates import descending, distinct, finite, known_scores
 from loop.pairing.found import Found, Options, Rule, may_win
 from loop.verdict import Group, Verdict
 from loop.verdicts import bradley_terry, win_rates
@@ -14,7 +14,7 @@ def listed(group: Group, verdict: Verdict, options: Options, truncated_may_win: 
     A truncated response stands in it only if it is above nobody, unless it may win. No list when it would hold fewer
     than two responses, or when all score the same.
     """
-    scores = known_scores(group, verdict)
+    scores = finite(known_scores(group, verdict))
     return _list(group, scores, scores, truncated_may_win)
 
 

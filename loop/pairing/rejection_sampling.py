@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 
-from loop.pairing.candidates import by_id, distinct, known_scores, uniform
+from loop.pairing.candidates import by_id, distinct, finite, known_scores, uniform
 from loop.pairing.found import COUNT, Found, Options, Rule, is_pair, pair_of
 from loop.verdict import Group, Verdict
 
@@ -16,7 +16,7 @@ def rejection_sampling(group: Group, verdict: Verdict, options: Options, truncat
     `pairs: first_round` gives disjoint pairs of neighbours (8 responses give 4); with `tournament` winners play on
     until one is left (8 give 7), an odd one out goes on without a match. Equal scores give no pair.
     """
-    scores = known_scores(group, verdict)
+    scores = finite(known_scores(group, verdict))
     entrants = by_id(group, accepted(group, scores, float(options["beta"]), int(options["count"])))
     matches = first_round(entrants)
     if options["pairs"] == "tournament":

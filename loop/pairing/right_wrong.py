@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections import Counter
 from statistics import median
 
-from loop.pairing.candidates import by_id, descending, distinct, drawn, known_scores
+from loop.pairing.candidates import by_id, descending, distinct, drawn, finite, known_scores, reaches
 from loop.pairing.found import COUNT, Found, Options, Rule, is_pair, may_win, pair_of, single_of
 from loop.verdict import Group, Verdict
 
@@ -23,21 +23,23 @@ def random_right_wrong(group: Group, verdict: Verdict, options: Options, truncat
     draws = Counter(
         (drawn(group, right, "right", n), drawn(group, wrong, "wrong", n)) for n in range(int(options["count"]))
     )
+    numbers = finite(scores)
     pairs = {ij: times for ij, times in draws.items() if is_pair(group, *ij, truncated_may_win)}
     return [
-        pair_of(i, j, 1.0, scores[i] - scores[j], weight=times * len(pairs) / sum(pairs.values()))
+        pair_of(i, j, 1.0, numbers[i] - numbers[j], weight=times * len(pairs) / sum(pairs.values()))
         for (i, j), times in pairs.items()
     ]
 
 
 def keep_correct(group: Group, verdict: Verdict, options: Options, truncated_may_win: bool) -> list[Found]:
     """At most `cap` responses that score at least `min_score`, best first, each alone with label 1; of responses with
-    the same tokens one. RAFT's best of K is `cap` 1 without a `min_score` (-inf)."""
+    the same tokens one. RAFT's best of K is `cap` 1 without a `min_score` (-inf), at which a vetoed
+    response is still not kept."""
     scores = known_scores(group, verdict)
     right = {
         i: scores[i]
         for i in distinct(group, scores)
-        if scores[i] >= float(options["min_score"]) and may_win(group, i, truncated_may_win)
+        if reaches(scores[i], float(options["min_score"])) and may_win(group, i, truncated_may_win)
     }
     return [single_of(i, 1.0) for i in descending(group, right)[: int(options["cap"])]]
 
@@ -53,11 +55,12 @@ def labelled(group: Group, verdict: Verdict, options: Options, truncated_may_win
     if not scores:
         return []
     by_median = options["split"] == "median"
-    middle = median(scores.values()) if by_median else float(options["threshold"])
+    numbers = finite(scores)
+    middle = median(numbers.values()) if by_median else float(options["threshold"])
     labels = {
-        i: float(scores[i] > middle if by_median else scores[i] >= middle)
+        i: float(numbers[i] > middle if by_median else reaches(scores[i], middle))
         for i in distinct(group, scores)
-        if not (by_median and scores[i] == middle)
+        if not (by_median and numbers[i] == middle)
     }
     return [
         single_of(i, label)

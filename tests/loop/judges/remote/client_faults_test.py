@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from loop.errors import Refused
+from loop.errors import InfrastructureFailed, Refused
 from loop.judges.remote.exchange import Failure
 from tests.loop.judges.remote.clients import FakeTime, client, proxied, requests, texts
 from tests.loop.judges.remote.stub_server import StubServer
@@ -40,8 +40,6 @@ def test_a_slow_server_is_cut_off_and_tried_again(stub: StubServer, tmp_path: Pa
     [
         ("429", "rate_limited", 4),
         ("500", "server_error", 4),
-        ("cut", "cut", 4),
-        ("half", "cut", 4),
         ("invalid_json", "invalid_json", 2),
         ("empty_choices", "no_choices", 2),
         ("no_logprobs", "no_logprobs", 2),
@@ -89,12 +87,47 @@ def test_a_status_that_every_request_would_meet_ends_the_batch(
     assert "sk-secret" not in str(refused.value)
 
 
-def test_an_unreachable_server_fails_every_request(stub: StubServer, tmp_path: Path, fake: FakeTime) -> None:
-    with proxied(stub, []) as proxy:
-        gone = proxy.url
-    one = client(gone, tmp_path, fake, attempts=2)
-    assert texts(one.complete(requests(3))) == ["cut"] * 3
-    assert one.counters.attempts == 6
+@pytest.mark.parametrize("fault", ["cut", "half"])
+def test_a_server_that_is_not_there_ends_the_batch_without_a_result(
+    stub: StubServer, tmp_path: Path, fake: FakeTime, fault: str
+) -> None:
+    with proxied(stub, cycle([fault])) as proxy:
+        one = client(proxy.url, tmp_path, fake)
+        with pytest.raises(InfrastructureFailed, match=r"127\.0\.0\.1:\d+ does not answer \(3 requests in a row\)"):
+            one.complete(requests(3))
+    assert one.counters.attempts == 3 * 4
+    with pytest.raises(InfrastructureFailed, match="4 requests in a row"):
+        one.complete(requests(1))
+
+
+def test_what_is_cut_once_the_server_has_answered_fails_alone(stub: StubServer, tmp_path: Path, fake: FakeTime) -> None:
+    with proxied(stub, ["500", "cut", "cut", "ok"]) as proxy:
+        outcomes = client(proxy.url, tmp_path, fake, concurrency=1, attempts=1).complete(requests(4))
+    assert texts(outcomes) == ["server_error", "cut", "cut", "question 3"]
+
+
+def test_a_server_that_goes_away_in_the_middle_ends_the_batch_and_keeps_what_it_answered(
+    stub: StubServer, tmp_path: Path, fake: FakeTime
+) -> None:
+    settings = {"concurrency": 1, "attempts": 2, "breaker_failures": 3}
+    with proxied(stub, ["ok", "ok", *["cut"] * 6]) as proxy:
+        one = client(proxy.url, tmp_path, fake, **settings)
+        with pytest.raises(InfrastructureFailed, match="3 requests in a row"):
+            one.complete(requests(10))
+        with pytest.raises(InfrastructureFailed, match="3 requests in a row"):
+            one.complete(requests(10))
+        assert len(proxy.bodies) == 8, "while it is left alone nothing is sent"
+        fake.now += 30
+        assert texts(one.complete(requests(10))) == [f"question {i}" for i in range(10)]
+        assert len(proxy.bodies) == 8 + 8, "the first two are remembered"
+
+
+def test_a_server_that_is_slow_with_everything_is_not_there(stub: StubServer, tmp_path: Path, fake: FakeTime) -> None:
+    settings = {"timeout_s": 0.05, "attempts": 1, "breaker_failures": 4}
+    with proxied(stub, cycle(["slow"])) as proxy:
+        assert texts(client(proxy.url, tmp_path, fake, **settings).complete(requests(3))) == ["timeout"] * 3
+        with pytest.raises(InfrastructureFailed, match="does not answer"):
+            client(proxy.url, tmp_path, fake, **settings).complete(requests(4))
 
 
 def test_a_server_that_keeps_failing_is_left_alone_until_it_is_back(
@@ -187,7 +220,11 @@ def test_whatever_the_faults_every_request_has_its_result(
     fake = FakeTime()
     with StubServer() as stub, proxied(stub, faults) as proxy, TemporaryDirectory() as cache:
         one = client(proxy.url, Path(cache), fake, concurrency=concurrency, attempts=attempts, breaker_failures=breaker)
-        outcomes = one.complete(requests(count, logprobs=True))
+        try:
+            outcomes = one.complete(requests(count, logprobs=True))
+        except InfrastructureFailed:
+            assert {"cut", "half"} & {*faults}
+            return
         assert len(outcomes) == count
         for number, outcome in enumerate(outcomes):
             assert isinstance(outcome, Failure) or outcome.text == f"question {number}"
