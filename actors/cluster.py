@@ -46,15 +46,15 @@ def connect(cluster: ClusterConfig, threads: int) -> None:
     terminate_as_interrupt()
 
 
-def require_gpus(cluster: ClusterConfig, rollouts: int, learners: int) -> None:
+def require_gpus(cluster: ClusterConfig, rollouts: int, learners: int, judges: int) -> None:
     """Raises: Refused when this machine's GPUs would be shared by accident; InfrastructureFailed when the cluster has
     fewer than the run needs: such actors would wait for ever."""
-    needed = cluster.gpus_per_rollout * rollouts + cluster.gpus_per_learner * learners
+    needed = cluster.gpus_per_rollout * rollouts + cluster.gpus_per_learner * learners + cluster.gpus_per_judge * judges
     there = ray.cluster_resources().get("GPU", 0.0)
     if needed > there:
         raise InfrastructureFailed(
-            f"{rollouts} engines and {learners} learner ranks need {needed:g} GPUs, and the cluster has {there:g}: "
-            "lower rollout.replicas, learner.ranks or cluster.gpus_per_*"
+            f"{rollouts} engines, {learners} learner ranks and {judges} judges with a model need {needed:g} GPUs, and "
+            f"the cluster has {there:g}: lower rollout.replicas, learner.ranks, judge.replicas or cluster.gpus_per_*"
         )
     if there and not (cluster.gpus_per_rollout and cluster.gpus_per_learner):
         raise Refused("this machine has GPUs, which every process would take for itself: use cluster=gpu")

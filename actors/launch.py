@@ -14,10 +14,11 @@ from pathlib import Path
 
 from omegaconf import OmegaConf
 
+from actors.judges.early import check_judges
 from actors.signals import terminate_as_interrupt
 from loop.book import Book
 from loop.composition import compose, override, spell_out_paths
-from loop.config import JudgeKind, RunConfig, Template, TrackerKind
+from loop.config import RunConfig, TrackerKind
 from loop.describe import banner, blank_summary, plain
 from loop.difference import held_config
 from loop.disk import need_of, require_room
@@ -28,12 +29,9 @@ from loop.finding import find_run
 from loop.folder import begin, choose, locked, require_identity, summary_if_finished
 from loop.fork import resolve
 from loop.identity import identity_of, model_fingerprint, run_folder
-from loop.judges.judge import CAPABILITIES
-from loop.judges.verdict_token import verdict_tokens
 from loop.ledger import Ledger
 from loop.memory import MemoryWatch
 from loop.model_folder import weight_bytes
-from loop.prompts.encoding import encode
 from loop.prompts.loading import load_prompts
 from loop.prompts.tokenizer import load_tokenizer
 from loop.push import refuse_oversized
@@ -44,7 +42,7 @@ from loop.summary import RunSummary
 from loop.sweeping import points_of
 from loop.task import Task
 from loop.tracker import open_tracker
-from loop.validation import required_columns, validate
+from loop.validation import held_out_columns, required_columns, validate
 from loop.view import View, open_view
 
 EXPERTS = ("num_experts", "num_local_experts", "n_routed_experts")
@@ -108,16 +106,14 @@ def prepare(config: RunConfig) -> Task:
     spell_out_paths(config)
     tokenizer = load_tokenizer(config.model.path, config.model.revision)
     check_model(config)
-    if config.judge.kind is JudgeKind.self:
-        verdict_tokens(tokenizer, config.judge.labels)
-        encode(tokenizer, [{"role": "user", "content": "Which is better?"}], Template.chat)
+    check_judges(config)
     pool = load_prompts(
         config.prompts,
         tokenizer,
         config.rollout.max_context - config.rollout.max_tokens,
         required_columns(config),
         config.evaluate.gate_share,
-        ["answer"] if CAPABILITIES[config.judge.kind].needs_reference_answer else [],
+        held_out_columns(config),
     )
     if not pool.test:
         raise Refused("no held-out prompt is left for the test: lower evaluate.gate_share or hold out more prompts")
@@ -184,7 +180,7 @@ def execute(task: Task, view: View, started: float) -> RunSummary:
             with ExitStack() as running:
                 book.status(book.rounds_closed, ["start"])
                 with view.phase(0, "start", 0, ""):
-                    fleets = running.enter_context(System(task, book.told, view.notice))
+                    fleets = running.enter_context(System(task, book.told, view.notice, book.rounds_closed))
                 try:
                     return run(task, fleets, book)
                 except KeyboardInterrupt:

@@ -17,7 +17,8 @@ from ray._private.tensor_serialization_utils import ZeroCopyTensorsWarning
 from torch import Tensor, nn
 
 from actors.policy_module import PolicyModule, load_policy
-from loop.config import DType, LearnerConfig, ModelConfig
+from loop.config import LearnerConfig, ModelConfig
+from loop.config_types import DType
 
 if not torch.cuda.is_available():
     os.environ.setdefault("DS_ACCELERATOR", "cpu")

@@ -15,6 +15,7 @@ from actors.engine import Engine, Sampled
 from actors.engine_settings import EngineSpec
 from loop.crash import reached
 from loop.errors import InfrastructureFailed, Refused
+from loop.judges.speaking import Writing
 from loop.push import Manifest, Reading
 from loop.push_faults import manifest_faults
 from loop.records import Prompt, Response, ShardRef, digest_of, seed_of
@@ -111,6 +112,26 @@ class RolloutActor:
         """
         self._require(policy)
         return self._engine.choice_logprobs(prefixes_T, choices)
+
+    def text_logprobs(self, policy: str, texts_T: Sequence[list[int]]) -> list[list[float]]:
+        """Log-probs under `policy` of each text's tokens, the first one excluded.
+
+        Raises:
+            InfrastructureFailed: the engine serves another version, or none.
+        """
+        self._require(policy)
+        return self._engine.text_logprobs(texts_T)
+
+    def write(
+        self, policy: str, prefixes_T: Sequence[list[int]], seeds: Sequence[int], writing: Writing
+    ) -> list[str | None]:
+        """What `policy` writes as a judge after each prefix; None for a prefix that fills the engine's context.
+
+        Raises:
+            InfrastructureFailed: the engine serves another version, or none.
+        """
+        self._require(policy)
+        return self._engine.write(prefixes_T, seeds, writing)
 
     def begin_push(self, version: str) -> None:
         """Stop serving and open a push. The probe's texts are cached first, so that a cache left stale shows."""

@@ -6,6 +6,7 @@ from typing import Any
 
 from actors.fleet import Fleet
 from actors.starting import start_engines, start_judges
+from loop.judge_config import JudgeConfig
 from loop.scale import asked
 from loop.task import Task
 
@@ -13,8 +14,9 @@ from loop.task import Task
 class Scaling:
     """Keeps fleets at the numbers asked for; a run begins with those of its configuration."""
 
-    def __init__(self, task: Task, rollouts: Fleet[Any, Any], judges: Fleet[Any, Any]) -> None:
+    def __init__(self, task: Task, rollouts: Fleet[Any, Any], judges: Fleet[Any, Any], judge: JudgeConfig) -> None:
         self.task = task
+        self._judge = judge
         self._rollouts = rollouts
         self._judges = judges
         self._engines = list(rollouts.handles)
@@ -45,4 +47,4 @@ class Scaling:
             return []
         if key == "rollout.replicas":
             return start_engines(self.task, number)
-        return start_judges(self.task, self._engines, number)
+        return start_judges(self.task, self._judge, number)

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import ray
@@ -13,15 +15,17 @@ from actors import cluster
 from actors.engine_settings import EngineSpec
 from actors.fleet_events import FleetEvent
 from actors.judge import JudgeActor
+from actors.judges.building import build_judge
+from actors.judges.engines import Engines
 from actors.learner_contract import LearnerSettings
 from actors.learner_group import LearnerGroup
 from actors.rollout import RolloutActor
-from actors.self_judge import SelfJudge
 from actors.supervised import RESTARTABLE
-from loop.config import FleetConfig, JudgeKind
+from loop.config import FleetConfig, RunConfig
 from loop.fleet_actor import FleetLimits
+from loop.judge_config import JudgeConfig
+from loop.judges.capabilities import examiner_of, needs_device
 from loop.judges.judge import Judge
-from loop.judges.verifier import Verifier
 from loop.records import PolicyVersion, Telemetry
 from loop.task import Task
 
@@ -57,6 +61,10 @@ class Told:
             self.notice(f"{event.actor} (process {event.pid}) died: {event.detail}; its work is given out again.")
         elif event.kind == "restarted":
             self.notice(f"{event.actor} is back as process {event.pid} after {event.seconds:.0f} s.")
+
+    def usage(self, actor: str, usage: dict[str, float]) -> None:
+        """What an actor's work has cost since it began."""
+        self.tell(Telemetry(0, "judge", "usage", time.time(), actor=actor, detail=json.dumps(usage, sort_keys=True)))
 
     def learners(self, event: str, detail: str, seconds: float | None = None) -> None:
         """An event of the learner group."""
@@ -94,15 +102,18 @@ def start_engines(task: Task, number: int) -> list[Any]:
     return [actor.remote(spec, task.store, threads, str(INITIAL)) for _ in range(number)]
 
 
-def start_judges(task: Task, engines: Sequence[Any], number: int) -> list[Any]:
-    """Some judges; a self-judge asks the engines."""
+def start_judges(task: Task, judge: JudgeConfig, number: int) -> list[Any]:
+    """Some replicas of a judge, each with the judge of evaluation beside it."""
     config = task.config
-    threads = cluster.threads(config.cluster, config.judge.replicas)
-    actor = ray.remote(JudgeActor).options(**cluster.options(config.cluster, threads), **RESTARTABLE)
-    verifier: Judge = Verifier(config.judge.normalise)
-    judge = SelfJudge(config, engines) if config.judge.kind is JudgeKind.self else verifier
-    arguments = (task.store, task.prompts_path, config.algorithm, judge, verifier)
-    return [actor.remote(*arguments) for _ in range(number)]
+    threads = cluster.threads(config.cluster, judge.replicas)
+    options = cluster.options(config.cluster, threads, config.cluster.gpus_per_judge if needs_device(judge) else 0.0)
+    actor = ray.remote(JudgeActor).options(**options, **RESTARTABLE)
+    build = partial(_judges, config, judge)
+    return [actor.remote(task.store, task.prompts_path, config.algorithm, build) for _ in range(number)]
+
+
+def _judges(config: RunConfig, judge: JudgeConfig, engines: Engines) -> tuple[Judge, Judge]:
+    return build_judge(config, judge, engines), build_judge(config, examiner_of(config))
 
 
 def start_learners(task: Task, ranks: int) -> LearnerGroup:

@@ -16,15 +16,20 @@ import ray
 
 from actors import cluster
 from actors.fleet import Fleet
+from actors.judge import CheckRequest
 from actors.learner_contract import LogProbsRequest
 from actors.learners import Learners
 from actors.push import probe, push_weights, refresh_engine
 from actors.scaling import Scaling
 from actors.starting import INITIAL, Told, limits_of, start_engines, start_judges
 from loop.anchors import Resolved, sampler_serves
-from loop.config import DType, JudgeKind, RunConfig
+from loop.config import RunConfig
+from loop.config_types import DType
 from loop.errors import EnginesDied, InfrastructureFailed
 from loop.fleets import Judged, Lesson, Pushed
+from loop.judge_schedule import judge_of
+from loop.judges.calibration import pairs_for
+from loop.judges.capabilities import asks_engines, hosting
 from loop.learning import LearnReport, Restored
 from loop.lessons import examples_of
 from loop.model_card import model_card
@@ -34,6 +39,8 @@ from loop.records import PolicyVersion, ShardRef, Telemetry
 from loop.sampling import GenerateRequest
 from loop.task import Task
 
+USAGE_TIMEOUT_S = 10.0
+
 PROBE_TOKENS = 100
 """Length of a probe text: three whole blocks of the prefix cache."""
 
@@ -41,13 +48,16 @@ PROBE_TOKENS = 100
 class System:
     """Engines, judges and learner ranks of one run. Use as a context: leaving it ends what it started.
 
-    `tell` gets what befalls actors, for telemetry; `notice` sentences for a person.
+    `tell` gets what befalls actors, for telemetry; `notice` sentences for a person; `round` is the first one to come.
     """
 
-    def __init__(self, task: Task, tell: Callable[[Telemetry], None], notice: Callable[[str], None]) -> None:
+    def __init__(
+        self, task: Task, tell: Callable[[Telemetry], None], notice: Callable[[str], None], round: int = 0
+    ) -> None:
         self.task = task
         self.config: RunConfig = task.config
         self._told = Told(tell, notice)
+        self._judge = judge_of(self.config, max(round, 1))
         self._manifest: Manifest | None = None
         self._version = INITIAL
 
@@ -62,10 +72,9 @@ class System:
         return self
 
     def _start(self) -> None:
-        config, rollout, judge = self.config, self.config.rollout, self.config.judge
-        cluster.require_gpus(config.cluster, rollout.replicas, config.learner.ranks)
+        config, rollout = self.config, self.config.rollout
+        cluster.require_gpus(config.cluster, rollout.replicas, config.learner.ranks, hosting(self._judge))
         engines = start_engines(self.task, rollout.replicas)
-        judges = start_judges(self.task, engines, judge.replicas)
         self._rollouts: Fleet[GenerateRequest, ShardRef] = Fleet(
             "generation",
             engines,
@@ -75,18 +84,22 @@ class System:
             refresh=self._refresh,
             on_event=self._told.fleet,
         )
-        self._judges: Fleet[Any, ShardRef] = Fleet(
-            "judging",
-            judges,
-            limits_of(config.fleet, judge.start_timeout_s, judge.call_timeout_s),
-            depends_on=self._rollouts if config.judge.kind is JudgeKind.self else None,
-            noun="judge",
-            on_event=self._told.fleet,
-        )
-        self._scale = Scaling(self.task, self._rollouts, self._judges)
+        self._judges = self._judge_fleet()
+        self._scale = Scaling(self.task, self._rollouts, self._judges, self._judge)
         self._rollouts.check()
         # the learners load while the engines sample the initial policy's answers
         self._learners = Learners(self.task, self._told)
+
+    def _judge_fleet(self) -> Fleet[Any, ShardRef]:
+        config, judge = self.config, self._judge
+        return Fleet(
+            "judging",
+            start_judges(self.task, judge, judge.replicas),
+            limits_of(config.fleet, judge.start_timeout_s, judge.call_timeout_s),
+            depends_on=self._rollouts if asks_engines(judge) else None,
+            noun="judge",
+            on_event=self._told.fleet,
+        )
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
@@ -127,17 +140,51 @@ class System:
         """See `Fleets`."""
         return self._scaling(self._rollouts.map(lambda engine, request: engine.generate.remote(request), requests))
 
+    def appoint(self, round: int) -> None:
+        """See `Fleets`."""
+        judge = judge_of(self.config, max(round, 1))
+        if judge is self._judge:
+            return
+        for handle in self._judges.handles:
+            self._judges.remove(handle)
+        self._judge = judge
+        self._judges = self._judge_fleet()
+        self._scale = Scaling(self.task, self._rollouts, self._judges, judge)
+
+    def check(self, round: int) -> ShardRef:
+        """See `Fleets`."""
+        prompts = [prompt for source in self.task.pool.train.values() for prompt in source]
+        pairs = tuple(pairs_for(self._judge.check, prompts, self.config.seed))
+        request = CheckRequest(round, str(self._version), pairs)
+        engines = self._rollouts.serving
+        (ref,) = self._judges.map(lambda judge, one: judge.check.remote(one, engines()), [request])
+        return ref
+
     def judge(self, responses: Iterable[ShardRef], evaluation: bool = False) -> Iterator[ShardRef]:
         """See `Fleets`."""
-        return self._scaling(
+        yield from self._scaling(
             self._judges.map(
                 lambda judge, ref: judge.judge.remote(ref, evaluation, self._rollouts.serving()), responses
             )
         )
+        if not evaluation:
+            self._tell_usage()
+
+    def aggregate(self, judged: Iterable[Judged]) -> Iterator[ShardRef]:
+        """See `Fleets`. This and pairing take milliseconds: judges do them, without processes of their own."""
+        return self._judges.map(lambda judge, one: judge.aggregate.remote(one.responses, one.said), judged)
 
     def pair(self, judged: Iterable[Judged]) -> Iterator[ShardRef]:
-        """See `Fleets`. Pairing is a matter of milliseconds: judges do it, it needs no processes of its own."""
-        return self._judges.map(lambda judge, one: judge.pair.remote(one.responses, one.judgements), judged)
+        """See `Fleets`."""
+        return self._judges.map(lambda judge, one: judge.pair.remote(one.responses, one.said), judged)
+
+    def _tell_usage(self) -> None:
+        """What judging has cost so far, by replica: telemetry, so that a replica which does not answer is left out."""
+        asked = {judge.usage.remote(): number for number, judge in enumerate(self._judges.serving())}
+        for reference in ray.wait(list(asked), num_returns=len(asked), timeout=USAGE_TIMEOUT_S)[0]:
+            with suppress(ray.exceptions.RayError):
+                if usage := ray.get(reference):
+                    self._told.usage(f"judging-{asked[reference]}", usage)
 
     def anchor(self, lesson: Lesson) -> Iterable[ShardRef]:
         """See `Fleets`. The sampler's own log-probs serve for the round's responses where the anchor is the policy that

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
 
-from loop.config import DType
+from loop.config_types import DType
 from loop.errors import Refused
 from loop.records import PolicyVersion, digest_of, seed_of
 

@@ -21,16 +21,26 @@ from omegaconf.errors import OmegaConfBaseException
 import conf
 from loop.config import PromptSource, RunConfig
 from loop.errors import Refused
+from loop.judge_config import BY_KIND, JudgeKind
+from loop.judge_files import named_files
 
 CONF = Path(conf.__file__).parent
 OPEN = ("algorithm.loss", "algorithm.pairing", "algorithm.data")
 """Components: a name and that component's own options."""
-GROUPS = tuple(sorted(p.name for p in CONF.iterdir() if p.is_dir() and any(p.glob("*.yaml"))))
+DICTIONARIES = ("options", "levels")
+"""Last names of keys under which any name may stand; validation knows which there are."""
+PLACES = ("later_judges.", "judge.members.", "evaluate.judge")
+"""Where further judges may be put, as in `+judge@later_judges.NAME=KIND`."""
+NO_GROUPS = ("demo", "templates", "calibration")
+GROUPS = tuple(sorted(p.name for p in CONF.iterdir() if p.name not in NO_GROUPS and any(p.glob("*.yaml"))))
 
 
 def register() -> None:
     """Make the schema and the `asset` resolver (a path inside `conf/`) known to Hydra."""
-    ConfigStore.instance().store(name="schema", node=RunConfig)
+    store = ConfigStore.instance()
+    store.store(name="schema", node=RunConfig)
+    for kind, schema in BY_KIND.items():
+        store.store(group="schema/judge", name=kind.value, node=schema(kind=kind))
     OmegaConf.register_new_resolver("asset", lambda name: str(CONF / name), replace=True)
 
 
@@ -58,6 +68,32 @@ def compose(overrides: Sequence[str]) -> RunConfig:
         raise Refused(sentence_of(error)) from error
 
 
+def with_kinds(loaded: DictConfig) -> DictConfig:
+    """The schema that a written configuration fills: each of its judges is of the class that its kind names. Raises:
+    Refused when there is no such kind."""
+    schema = OmegaConf.structured(RunConfig)
+
+    def typed_as(node: Any) -> Any:
+        try:
+            judge = OmegaConf.structured(BY_KIND[JudgeKind(node.kind)])
+        except (AttributeError, ValueError) as error:
+            raise Refused(f"judge.kind: {error}") from error
+        if "levels" in (node.get("check") or {}):
+            judge.check.levels = {}  # what is written is all there is
+        judge.get("members", {}).clear()
+        for name, member in (node.get("members") or {}).items():
+            judge.members[name] = typed_as(member)
+        return judge
+
+    if loaded.get("judge") is not None:
+        schema.judge = typed_as(loaded.judge)
+    for name, judge in (loaded.get("later_judges") or {}).items():
+        schema.later_judges[name] = typed_as(judge)
+    if (loaded.get("evaluate") or {}).get("judge") is not None:
+        schema.evaluate.judge = typed_as(loaded.evaluate.judge)
+    return schema
+
+
 def override(config: RunConfig, overrides: Sequence[str]) -> RunConfig:
     """A composed configuration with single keys changed. Raises: Refused naming the key."""
     refuse_additions(overrides)
@@ -79,8 +115,9 @@ def spell_out_paths(config: RunConfig) -> None:
     config.model.path = absolute(config.model.path)
     for source in (*config.prompts.sources, *config.prompts.held_out):
         source.path = absolute(source.path)
-    if config.judge.template is not None:
-        config.judge.template = absolute(config.judge.template)
+    for file in named_files(config):
+        if file.value is not None:
+            file.put(absolute(file.value))
 
 
 def _changes(overrides: Sequence[str]) -> list[tuple[str, Any]]:
@@ -96,13 +133,18 @@ def _is_open(override: str) -> bool:
     """Components take options whether or not the recipe names them (validation knows which there are), and a whole
     component replaces the recipe's. Hydra would refuse the one and merge the other."""
     key = override.split("=", 1)[0]
-    return any(key == one or key.startswith(f"{one}.") for one in OPEN)
+    if any(key == one or key.startswith(f"{one}.") for one in OPEN):
+        return True
+    return bool({*DICTIONARIES} & {*key.lstrip("+").split(".")})
 
 
 def refuse_additions(overrides: Sequence[str]) -> None:
     """Hydra's `+key=value` would add a key that nothing reads. Raises: Refused."""
     for override in overrides:
         key = override.split("=", 1)[0]
+        group, _, place = key.lstrip("+").partition("@")
+        if group == "judge" and place.startswith(PLACES):
+            continue
         if key.startswith("+") and key.lstrip("+") not in keys():
             raise Refused(_unknown(f"override {key!r}", key.lstrip("+"), keys(), "no such key"))
 
@@ -128,12 +170,15 @@ def _about_key(cause: OmegaConfBaseException) -> str:
     reason = str(cause.msg or cause).splitlines()[0]
     if "not in" in reason and "Key" in reason:
         return _unknown(f"override {key!r}", key, keys(), "no such key")
-    if "MissingMandatoryValue" in type(cause).__name__ or "Missing mandatory value" in reason:
+    missing = ("MissingMandatory", "InterpolationToMissing")
+    if type(cause).__name__.startswith(missing) or "Missing mandatory value" in reason:
         return f"{key} is not set: give it as {key}=VALUE"
     return f"{key}: {reason}"
 
 
 def _unknown(what: str, name: str, known: Sequence[str], problem: str) -> str:
+    if name in known:
+        return f"{what}: other kinds have this key, the one that was chosen has not"
     parent, _, leaf = name.rpartition(".")
     siblings = [k for k in known if k.rpartition(".")[0] == parent]
     same_leaf = [k for k in known if k.rpartition(".")[2] == leaf]
@@ -164,5 +209,7 @@ def keys() -> list[str]:
                 walk(node._get_node(name), dotted + ".")
 
     walk(OmegaConf.structured(RunConfig), "")
+    for schema in BY_KIND.values():
+        walk(OmegaConf.structured(schema), "judge.")
     found += [f.name for f in fields(PromptSource)]  # keys of list elements come without a path
     return sorted(set(found))

@@ -14,10 +14,8 @@ from typing import Any
 
 from omegaconf import MISSING
 
-
-def elsewhere(default: Any) -> Any:
-    """A field that changes where or how fast a run happens, never what its data mean."""
-    return field(default=default, metadata={"identity": False})
+from loop.config_types import DType, elsewhere
+from loop.judge_config import JudgeConfig, VerifierConfig
 
 
 class Template(Enum):
@@ -25,13 +23,6 @@ class Template(Enum):
 
     chat = "chat"  # through the model's chat template
     none = "none"  # as it stands: base models
-
-
-class DType(Enum):
-    """Number format of weights and activations."""
-
-    float32 = "float32"
-    bfloat16 = "bfloat16"
 
 
 class Plan(Enum):
@@ -70,13 +61,6 @@ class Span(Enum):
 
     per_round = "per_round"
     whole_run = "whole_run"
-
-
-class JudgeKind(Enum):
-    """Which judge answers."""
-
-    verifier = "verifier"  # compares with the prompt's reference answer
-    self = "self"  # the policy itself, by the probability of a verdict token
 
 
 class TrackerKind(Enum):
@@ -175,26 +159,6 @@ class AlgorithmConfig:
 
 
 @dataclass
-class JudgeConfig:
-    """Who compares the responses."""
-
-    name: str = MISSING
-    kind: JudgeKind = MISSING
-    replicas: int = elsewhere(1)
-    normalise: bool = False
-    # verifier: compare after lower-casing and collapsing white space, instead of exactly
-    template: str | None = None
-    # self: file with `{instruction}`, `{answer_a}`, `{answer_b}`
-    labels: list[str] = field(default_factory=lambda: ["A", "B"])
-    # self: verdict tokens for "the first shown is better" and "the second shown is better"
-    max_failed: float = 0.2
-    # the run stops when a larger share of a round's judgements failed
-    start_timeout_s: float = elsewhere(300.0)
-    call_timeout_s: float = elsewhere(3600.0)
-    # above that of the engines, which a self-judge waits for
-
-
-@dataclass
 class RolloutConfig:
     """Sampling and the engines that do it."""
 
@@ -276,6 +240,9 @@ class EvaluateConfig:
     # answers per held-out prompt, at the rollout temperature
     gate_share: float = 0.5
     # held-out prompts set aside for the gate; reported figures come from the others
+    judge: VerifierConfig | None = None
+    # what scores held-out answers; none: the run's own judge where that is a verifier, else exact comparison with the
+    # reference answer
 
 
 @dataclass
@@ -335,9 +302,27 @@ class ClusterConfig:
     # cores to use; none: all of this machine
     gpus_per_rollout: float = elsewhere(0.0)
     gpus_per_learner: float = elsewhere(0.0)
+    gpus_per_judge: float = elsewhere(0.0)
+    # of a replica that hosts a model
     threads: int | None = elsewhere(None)
     # of each actor; none: its share of the cores among the actors of its phase
     object_store_gb: float = elsewhere(0.5)
+
+
+@dataclass
+class JudgingConfig:
+    """What an experiment offers its judges: each takes what suits its kind, unless it is told otherwise. So one sweep
+    over judges needs no other keys."""
+
+    template: str = "${asset:templates/pairwise.yaml}"
+    # how a language model is asked
+    reward_model: str = ""
+    pair_model: str = ""
+    language_model: str = ""
+    # empty: to be given as `judge.model`
+    max_context: int = 2048
+    # tokens of question and reply
+    kv_cache_gb: float = 1.0
 
 
 @dataclass
@@ -365,6 +350,9 @@ class RunConfig:
     prompts: PromptsConfig = field(default_factory=PromptsConfig)
     algorithm: AlgorithmConfig = field(default_factory=AlgorithmConfig)
     judge: JudgeConfig = field(default_factory=JudgeConfig)
+    judging: JudgingConfig = field(default_factory=JudgingConfig, metadata={"identity": False})
+    later_judges: dict[str, JudgeConfig] = field(default_factory=dict)
+    # judges that take over from a round on, each by a name of your own (`+judge@later_judges.NAME=KIND`)
     rollout: RolloutConfig = field(default_factory=RolloutConfig)
     learner: LearnerConfig = field(default_factory=LearnerConfig)
     push: PushConfig = field(default_factory=PushConfig)

@@ -12,10 +12,11 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 from yaml import YAMLError  # type: ignore[import-untyped]
 
-from loop.composition import sentence_of, typed
+from loop.composition import sentence_of, typed, with_kinds
 from loop.config import RunConfig
 from loop.errors import Refused
 from loop.identity import meaning
+from loop.judge_files import named_files
 
 CONFIG = "config.yaml"
 """The composed configuration in a run's folder."""
@@ -77,27 +78,25 @@ def _differences(
         before = held_config(folder)
     except Refused as error:
         return [str(error)]
-    found = difference(*_without_equal_templates(meaning(before), meaning(config)))
+    contents = {file.key: file.content() for file in named_files(before)}
+    same = {file.key: file.value for file in named_files(config) if contents.get(file.key) == file.content()}
+    _alike(before, same)
+    found = difference(meaning(before), meaning(config))
     if before.parent != config.parent:
         found.append(f"parent: {_change(_value(before.parent), _value(config.parent))}")
     if held.get("prompts", prompts_digest) != prompts_digest:
         found.append("the prompts' content")
     if held.get("model", model_digest) != model_digest:
         found.append(_path_change("the model's content", before.model.path, config.model.path))
-    template = config.judge.template
-    return found or [f"the text of {template} (judge.template)" if template else "content that no key names"]
+    files = [file for file in named_files(config) if file.value and Path(file.value).exists()]
+    return found or [f"the content of {file.value} ({file.key})" for file in files] or ["content that no key names"]
 
 
-def _without_equal_templates(held: dict[str, Any], wanted: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Both without `judge.template` where its two files say the same: the identity knows the text, not the path."""
-    texts = [Path(path).read_text() if path and Path(path).is_file() else path for path in _templates(held, wanted)]
-    if texts[0] == texts[1]:
-        held["judge"]["template"] = wanted["judge"]["template"] = None
-    return held, wanted
-
-
-def _templates(*configs: Mapping[str, Any]) -> list[str | None]:
-    return [config["judge"]["template"] for config in configs]
+def _alike(held: RunConfig, same: Mapping[str, str | None]) -> None:
+    """Files with the same content under another path are no difference: the identity knows the content."""
+    for file in named_files(held):
+        if (value := same.get(file.key)) is not None:
+            file.put(value)
 
 
 def _path_change(what: str, before: str, after: str) -> str:
@@ -107,7 +106,7 @@ def _path_change(what: str, before: str, after: str) -> str:
 def _merged(loaded: DictConfig) -> DictConfig:
     """The file's keys over the defaults of this version. Raises: Refused."""
     try:
-        merged = OmegaConf.merge(OmegaConf.structured(RunConfig), loaded)
+        merged = OmegaConf.merge(with_kinds(loaded), loaded)
     except OmegaConfBaseException as error:
         raise Refused(sentence_of(error)) from error
     assert isinstance(merged, DictConfig)

@@ -9,7 +9,8 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from loop.config import DType, RunConfig
+from loop.config import RunConfig
+from loop.config_types import DType
 from loop.errors import Refused
 from loop.model_folder import BYTES
 from loop.plans import questions_per_group

@@ -13,10 +13,15 @@ from loop.book import Book
 from loop.cadence import is_due, saves_in
 from loop.errors import Stopped
 from loop.fleets import Fleets, Judged, Lesson
+from loop.judge_config import JudgeConfig
+from loop.judge_schedule import is_new, judge_of
+from loop.judges.calibration import CheckReport, shortfalls, table
+from loop.judges.check_rows import report_of
 from loop.prompts.drawing import draw
 from loop.recorder import Recorder
-from loop.records import PolicyVersion, ShardRef
+from loop.records import CheckRow, PolicyVersion, ShardRef
 from loop.requests import evaluation_requests, is_plain, train_requests
+from loop.shards import read_shard
 from loop.summary import RunSummary
 from loop.task import Task
 
@@ -26,10 +31,12 @@ def run(task: Task, fleets: Fleets, book: Book) -> RunSummary:
     config, policy = task.config, (take_up if book.rounds_closed else begin)(task, fleets, book)
     for number in range(book.rounds_closed, config.rounds + 1):
         round = book.round(number)
+        judge = appoint(task, fleets, round)
         answers = generate(task, fleets, round, policy)
         round.drain("judge", "judgements", fleets.judge, answers, task.questions)
-        refuse_noise(round, config.judge.max_failed)
-        round.drain("pair", "examples", fleets.pair, judged(round))
+        refuse_noise(round, judge.max_failed)
+        round.drain("aggregate", "verdicts", fleets.aggregate, judged(round, "judgements"))
+        round.drain("pair", "examples", fleets.pair, judged(round, "verdicts"))
         if round.count("examples"):
             policy = learn(task, fleets, round, book.lesson(number), policy)
         else:
@@ -78,10 +85,21 @@ def generate(task: Task, fleets: Fleets, round: Recorder, policy: PolicyVersion)
     return round.stream("generate", "responses", fleets.generate, asked, total)
 
 
-def judged(round: Recorder) -> list[Judged]:
-    """The round's responses with their judgements."""
-    shards = zip(round.shards("responses"), round.shards("judgements"), strict=True)
-    return [Judged(responses, judgements) for responses, judgements in shards]
+def appoint(task: Task, fleets: Fleets, round: Recorder) -> JudgeConfig:
+    """The round's judge. Before it is trusted for the first time it answers questions whose answers are known. Raises:
+    Stopped when it falls short of a configured level."""
+    judge = judge_of(task.config, round.number)
+    fleets.appoint(round.number)
+    if is_new(task.config, round.number) and judge.check.prompts:
+        (rows,) = round.together("check", "judge_checks", lambda: [fleets.check(round.number)])
+        refuse_untrustworthy(round, judge, report_of(read_shard(rows, CheckRow)))
+    return judge
+
+
+def judged(round: Recorder, table: str) -> list[Judged]:
+    """The round's responses with what was said about them."""
+    shards = zip(round.shards("responses"), round.shards(table), strict=True)
+    return [Judged(responses, said) for responses, said in shards]
 
 
 def learn(task: Task, fleets: Fleets, round: Recorder, lesson: Lesson, policy: PolicyVersion) -> PolicyVersion:
@@ -116,6 +134,15 @@ def export(task: Task, fleets: Fleets, round: Recorder, policy: PolicyVersion) -
     """A Hugging Face checkpoint of the round's policy."""
     round.checkpoint = task.checkpoint(round.number)
     round.do("export", lambda: fleets.export(policy, task.checkpoint(round.number)))
+
+
+def refuse_untrustworthy(round: Recorder, judge: JudgeConfig, report: CheckReport) -> None:
+    """Show what the check came to. Raises: Stopped when the judge falls short of a configured level."""
+    short = shortfalls(report, judge.check.levels)
+    if short:
+        for line in table(report):
+            round.note(line)
+        raise Stopped(f"round {round.number}: judge={judge.name} is not trusted: {'; '.join(short)}")
 
 
 def refuse_noise(round: Recorder, max_failed: float) -> None:

@@ -29,10 +29,10 @@ class Pushed:
 
 @dataclass(frozen=True, slots=True)
 class Judged:
-    """A shard of responses with the judgements about them."""
+    """A shard of responses with what was said about them: judgements, or the verdicts that they come to."""
 
     responses: ShardRef
-    judgements: ShardRef
+    said: ShardRef
 
     @property
     def shard(self) -> int:
@@ -80,12 +80,24 @@ class Fleets(Protocol):
         """Sample responses: one shard of `Response` rows per request, as completed."""
         ...
 
+    def appoint(self, round: int) -> None:
+        """Have the judges of a round ready; those of the round before end where the schedule names others."""
+        ...
+
+    def check(self, round: int) -> ShardRef:
+        """The round's judge answers questions whose answers are known: one shard of `CheckRow` rows."""
+        ...
+
     def judge(self, responses: Iterable[ShardRef], evaluation: bool = False) -> Iterator[ShardRef]:
         """Judge shards of responses as they come; `evaluation` asks the evaluation judge and writes its table."""
         ...
 
+    def aggregate(self, judged: Iterable[Judged]) -> Iterator[ShardRef]:
+        """Verdicts from judgements, shard by shard."""
+        ...
+
     def pair(self, judged: Iterable[Judged]) -> Iterator[ShardRef]:
-        """Examples from judged shards, shard by shard."""
+        """Examples from verdicts, shard by shard."""
         ...
 
     def anchor(self, lesson: Lesson) -> Iterable[ShardRef]:

@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 import dataclasses
-import hashlib
 from enum import Enum
 from pathlib import Path
 from typing import Any
 
 from loop.config import RunConfig
+from loop.fingerprint import model_fingerprint as model_fingerprint
+from loop.judge_files import by_content
 from loop.records import digest_of
-
-CHUNK = 1 << 16
-"""Bytes read at each of `CHUNKS` evenly spaced places of a large file."""
-CHUNKS = 64
 
 
 def meaning(node: Any) -> Any:
@@ -25,42 +22,15 @@ def meaning(node: Any) -> Any:
         return node.value
     if isinstance(node, list | tuple):
         return [meaning(item) for item in node]
+    if isinstance(node, dict):
+        return {name: meaning(item) for name, item in node.items()}
     return node
 
 
 def identity_of(config: RunConfig, prompts_digest: str, model_digest: str, parent: str | None = None) -> str:
-    """The run's identity (hex, 32 characters). The judge's template enters by its text, prompts and model by their
-    content, a fork's parent by IDENTITY@VERSION."""
-    told = meaning(config)
-    template = config.judge.template
-    told["judge"]["template"] = digest_of(Path(template).read_text()) if template else None
-    return digest_of("run", told, prompts_digest, model_digest, parent)
-
-
-def model_fingerprint(path: str) -> str:
-    """Digest of a model folder's content: small files whole, large ones by their size and evenly spaced samples.
-
-    A hub name has no folder here; it stands for itself (pin `model.revision`).
-    """
-    folder = Path(path)
-    if not folder.is_dir():
-        return digest_of("hub", path)
-    files = sorted(
-        f for f in folder.iterdir() if f.is_file() and f.suffix in {".json", ".safetensors", ".jinja", ".txt"}
-    )
-    return digest_of("model", [(f.name, _file_digest(f)) for f in files])
-
-
-def _file_digest(file: Path) -> str:
-    size = file.stat().st_size
-    with open(file, "rb") as handle:
-        if size <= CHUNK * CHUNKS:
-            return hashlib.file_digest(handle, "sha256").hexdigest()
-        digest = hashlib.sha256(b"%d" % size)
-        for i in range(CHUNKS):
-            handle.seek((size - CHUNK) * i // (CHUNKS - 1))
-            digest.update(handle.read(CHUNK))
-        return digest.hexdigest()
+    """The run's identity (hex, 32 characters). What judges name (templates, models) enters by its content, prompts and
+    model likewise, a fork's parent by IDENTITY@VERSION."""
+    return digest_of("run", meaning(by_content(config)), prompts_digest, model_digest, parent)
 
 
 def run_folder(config: RunConfig, identity: str) -> Path:

@@ -30,9 +30,11 @@ RunState = Literal["not begun", "starting", "running", "finished", "stopped", "i
 HAPPENINGS = 8
 """Newest events of a run that are told one by one."""
 
-COUNTED = "select round, event, count(*)::int as n from telemetry where event not in ('phase', 'shard') group by all"
+COUNTED = """
+select round, event, count(*)::int as n from telemetry where event not in ('phase', 'shard', 'usage') group by all
+"""
 NEWEST = """
-select round, phase, event, "at", actor, detail from telemetry where event not in ('phase', 'shard')
+select round, phase, event, "at", actor, detail from telemetry where event not in ('phase', 'shard', 'usage')
 order by "at" desc limit ?
 """
 

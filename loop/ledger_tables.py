@@ -29,12 +29,14 @@ from loop.errors import Fenced, Refused, StoreFailed
 from loop.shards import schema_of
 from loop.store import Store, store_failed
 
-SCHEMA_VERSION = "3"
+SCHEMA_VERSION = "4"
 
 TABLES: dict[str, type] = {
     "prompts": records.Prompt,
+    "judge_checks": records.CheckRow,
     "responses": records.Response,
     "judgements": records.Judgement,
+    "verdicts": records.VerdictRow,
     "examples": records.Example,
     "anchors": records.AnchorLogProbs,
     "policies": records.Policy,

@@ -7,7 +7,7 @@ import math
 import struct
 from pathlib import Path
 
-from loop.config import DType
+from loop.config_types import DType
 from loop.errors import Refused
 
 BYTES = {DType.float32: 4, DType.bfloat16: 2}

@@ -59,6 +59,8 @@ def _plan_and_rule(recipe: AlgorithmConfig, rule: Rule) -> Iterator[str]:
     gives = "scores" if plan is Plan.pointwise else "preferences"
     if rule.reads in ("objectives", "answers"):
         yield f"algorithm={recipe.name}: pairing {rule.name} reads {rule.reads}, which no judge gives yet"
+    elif rule.reads == "scores" and plan is Plan.all_pairs:
+        pass  # win rates serve
     elif rule.reads != gives:
         yield f"algorithm={recipe.name}: pairing {rule.name} needs {rule.reads}; plan {plan.value} gives {gives}"
     elif rule.plans and plan not in rule.plans:

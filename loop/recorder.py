@@ -29,6 +29,8 @@ SHOWN = 5
 UNITS = {
     "responses": "answers",
     "judgements": "judgements",
+    "judge_checks": "questions",
+    "verdicts": "verdicts",
     "examples": "examples",
     "anchors": "answers",
     "evaluation_responses": "answers",

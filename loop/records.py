@@ -121,8 +121,9 @@ class Question:
 class Judgement:
     """A judge's reply to one question.
 
-    `value` is a score (pointwise) or the probability that the first response shown is better (pairwise); None unless
-    decided or undecided. A failed judgement never carries a number.
+    `value` is a score (pointwise; minus infinity is a veto) or the probability that the first response shown is better
+    (pairwise); None unless decided or undecided, and where a judge abstained. A failed judgement never carries a number. `cut` counts the tokens that the judge's input lost
+    to its limit.
     """
 
     judgement_id: str
@@ -135,6 +136,37 @@ class Judgement:
     value: float | None
     judge: str
     prompt_digest: str
+    cut: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class VerdictRow:
+    """One number of a group's verdict: the score of a response, or the probability that it beats the response
+    `against`, whose id is the larger one. None is a hole: the question failed or was never asked."""
+
+    round: int
+    prompt_id: str
+    response_id: str
+    against: str | None
+    value: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class CheckRow:
+    """One question of the judge's check before a run trusts it: the two texts in the order shown, `better` the position
+    of the one that is known to be better (None: they are the same), and the judge's reply."""
+
+    round: int
+    kind: str
+    pair: int
+    prompt: str
+    first: str
+    second: str
+    better: int | None
+    raw: str
+    status: str
+    value: float | None
+    judge: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -219,7 +251,8 @@ class Telemetry:
     """What depends on time or place; the only table that two runs of one identity do not share.
 
     `event`: `phase` (its seconds), `shard` (one shard made: seconds from dispatch to handle), `died`, `restarted`,
-    `straggler`, `resumed`. `actor` is the fleet's name and the actor's number (`generation-0`); `attempt` counts the
+    `straggler`, `resumed`, `usage` (of a judge
+    since it began, as JSON). `actor` is the fleet's name and the actor's number (`generation-0`); `attempt` counts the
     times a shard was given out, from 1; `at` is seconds since 1970; `detail` a sentence.
     """
 

@@ -5,12 +5,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from pathlib import Path
 
-from loop.config import JudgeKind, Plan, RunConfig
+from loop.config import RunConfig
 from loop.errors import Refused
-from loop.judges.judge import CAPABILITIES
-from loop.judges.verdict_token import check_template
+from loop.judge_problems import judge_problems
+from loop.judges.capabilities import capabilities_of, examiner_of
 from loop.recipe_check import recipe_problems
 
 AT_LEAST: dict[str, float] = {
@@ -25,7 +24,6 @@ AT_LEAST: dict[str, float] = {
     "rollout.replicas": 1,
     "rollout.shard_prompts": 1,
     "rollout.max_concurrent": 1,
-    "judge.replicas": 1,
     "learner.ranks": 1,
     "learner.epochs": 1,
     "learner.batch_examples": 1,
@@ -61,8 +59,6 @@ ABOVE_ZERO = (
     "learner.call_timeout_s",
     "learner.start_timeout_s",
     "learner.collective_timeout_s",
-    "judge.call_timeout_s",
-    "judge.start_timeout_s",
     "fleet.straggler_s",
     "algorithm.keep",
 )
@@ -70,7 +66,6 @@ SHARES = (
     "algorithm.keep",
     "rollout.top_p",
     "learner.warmup",
-    "judge.max_failed",
     "evaluate.gate_share",
     "rollout.gpu_memory",
 )
@@ -86,18 +81,22 @@ def validate(config: RunConfig) -> RunConfig:
 def problems(config: RunConfig) -> Iterator[str]:
     """Every problem of a configuration, one sentence each."""
     yield from _ranges(config)
-    yield from _recipe_and_judge(config)
     yield from recipe_problems(config)
+    yield from judge_problems(config)
     yield from _sampling(config)
     yield from _places(config)
 
 
 def required_columns(config: RunConfig) -> list[str]:
     """The prompt columns that recipe and judge cannot do without."""
-    needs = list(config.algorithm.requires)
-    if CAPABILITIES[config.judge.kind].needs_reference_answer:
-        needs.append("answer")
-    return sorted(set(needs))
+    judges = (config.judge, *config.later_judges.values())
+    answers = ["answer"] if any(capabilities_of(judge).needs_reference_answer for judge in judges) else []
+    return sorted({*config.algorithm.requires, *answers})
+
+
+def held_out_columns(config: RunConfig) -> list[str]:
+    """The columns of held-out prompts that evaluation cannot do without."""
+    return ["answer"] if capabilities_of(examiner_of(config)).needs_reference_answer else []
 
 
 def value_of(config: object, key: str) -> float:
@@ -127,18 +126,6 @@ def _ranges(config: RunConfig) -> Iterator[str]:
         yield f"learner.betas={config.learner.betas}: must be two numbers in [0, 1)"
 
 
-def _recipe_and_judge(config: RunConfig) -> Iterator[str]:
-    recipe, judge = config.algorithm, config.judge
-    can = CAPABILITIES[judge.kind]
-    names = f"algorithm={recipe.name} with judge={judge.name}"
-    if recipe.plan.name is Plan.pointwise and not can.pointwise:
-        yield f"{names}: the recipe asks for a score of each response, and this judge only compares two"
-    if recipe.plan.name is not Plan.pointwise and not can.pairwise:
-        yield f"{names}: the recipe compares two responses, and this judge only scores one at a time"
-    if judge.kind is JudgeKind.self and len(set(judge.labels)) != 2:
-        yield f"judge.labels={judge.labels}: must be two different verdict tokens"
-
-
 def _sampling(config: RunConfig) -> Iterator[str]:
     rollout = config.rollout
     if rollout.max_tokens >= rollout.max_context:
@@ -158,10 +145,3 @@ def _places(config: RunConfig) -> Iterator[str]:
     for source in [*config.prompts.sources, *config.prompts.held_out]:
         if source.weight <= 0:
             yield f"prompts.sources: weight {source.weight} of {source.path} must be above 0"
-    if config.judge.kind is JudgeKind.self:
-        if config.judge.template is None:
-            yield f"judge={config.judge.name}: judge.template is not set"
-        elif not Path(config.judge.template).is_file():
-            yield f"judge.template={config.judge.template}: no such file"
-        else:
-            check_template(Path(config.judge.template).read_text(), config.judge.template)

@@ -27,9 +27,10 @@ class Group:
 class Verdict:
     """A pure aggregate of a group's judgements. None is a hole: a question that failed or was never asked.
 
-    `scores_K`: one number per response; `preferences_KK[i][j]`: the probability that response i beats response j, one
-    half on the diagonal; `objectives_KM[i][m]`: response i under objective m (a reward, a constraint or test that is
-    passed with 1 and failed with 0); `answers_K`: the final answer extracted from each response.
+    `scores_K`: one number per response, minus infinity for a vetoed one; `preferences_KK[i][j]`: the probability that
+    response i beats response j, one half on the diagonal; `objectives_KM[i][m]`: response i under objective m (a
+    reward, a constraint or test that is passed with 1 and failed with 0); `answers_K`: the final answer extracted from
+    each response.
     """
 
     scores_K: tuple[float | None, ...] | None = None

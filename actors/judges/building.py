@@ -22,6 +22,7 @@ from loop.judge_config import (
     SelfConfig,
     VerifierConfig,
 )
+from loop.judge_files import members_of
 from loop.judges.capabilities import asks_engines, is_certain
 from loop.judges.comparing import Comparing
 from loop.judges.ensemble import Ensemble
@@ -38,10 +39,11 @@ from loop.prompts.tokenizer import load_tokenizer
 
 
 def build_judge(config: RunConfig, judge: JudgeConfig, engines: Engines | None = None) -> Judge:
-    """A judge that hides what models thought, unless it is to see it. Without engines the policy is the model with
-    which a run would begin."""
+    """A judge that hides what models thought, unless it is to see it; each member of a combined one as it is set.
+    Without engines the policy is the model with which a run would begin."""
     built = _built(config, judge, engines)
-    return built if judge.show_thinking else Hiding(built, tuple(judge.thinking_markers))
+    shown = judge.show_thinking or bool(members_of(judge))
+    return built if shown else Hiding(built, tuple(judge.thinking_markers))
 
 
 def _built(config: RunConfig, judge: JudgeConfig, engines: Engines | None) -> Judge:

@@ -37,7 +37,8 @@ class Mute:
 
 def check_judges(config: RunConfig) -> None:
     """Raises: Refused where a judge's model has no tokenizer here, its chat template does not take the judge's, a
-    verdict is not one of its tokens, or the template leaves a question no room."""
+    verdict is not one of its tokens, or the template leaves a question no room; where a server's URL is none, or such a
+    server does not take the template."""
     for _, judge in judges_of(config):
         asked = judge.asked() if isinstance(judge, PairModelConfig) and judge.head is PairHead.tokens else judge
         if isinstance(asked, LlmConfig) and asked.backend is Backend.server:

@@ -144,14 +144,20 @@ def level_problem(levels: Mapping[str, float]) -> str | None:
 
 
 def shortfalls(report: CheckReport, levels: Mapping[str, float]) -> list[str]:
-    """One sentence for each level that the judge does not reach; what was never judged reaches none above 0."""
+    """One clause for each level that the judge does not reach, and one for its failed judgements; what was never judged
+    reaches none above 0."""
     reached = {each.kind: each.accuracy for each in report.kinds} | {CONSISTENT: report.consistent}
     missed = {name: level for name, level in levels.items() if (reached.get(name) or 0.0) < level}
-    return [
+    short = [
         f"the judge's {'consistency' if name == CONSISTENT else f'accuracy on {name} pairs'} is "
-        f"{_shown(reached.get(name))}, below judge.check.levels.{name}={level:g}."
+        f"{_shown(reached.get(name))}, below judge.check.levels.{name}={level:g}"
         for name, level in missed.items()
     ]
+    failed = sum(each.failed * 2 * each.pairs for each in report.kinds)
+    if short and failed:
+        asked = sum(2 * each.pairs for each in report.kinds)
+        short.append(f"{failed:.0f} of {asked} judgements failed (the table judge_checks says why)")
+    return short
 
 
 def table(report: CheckReport) -> list[str]:

@@ -6,43 +6,31 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from loop.config import JudgeKind
 from loop.records import Message, Question, Status
-
-
-@dataclass(frozen=True, slots=True)
-class Capabilities:
-    """What a kind of judge can answer, and what it needs from the prompts."""
-
-    pointwise: bool = False
-    pairwise: bool = False
-    needs_reference_answer: bool = False
-
-
-CAPABILITIES = {
-    JudgeKind.verifier: Capabilities(pointwise=True, needs_reference_answer=True),
-    JudgeKind.self: Capabilities(pairwise=True),
-}
 
 
 @dataclass(frozen=True, slots=True)
 class Asked:
     """A question with what the judge sees: the conversation, the responses' decoded text in the order shown, the
-    reference answer."""
+    reference answer, and the texts of the whole group in the order of k, for a judge that counts them."""
 
     question: Question
     conversation: list[Message]
     texts: tuple[str, ...]
     answer: str | None
+    group_K: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """A judge's reply: the raw text, whether it decided, and the number (None when failed)."""
+    """A judge's reply: the raw text, whether it decided, and the number. None when failed, and where an undecided one
+    has none (an ensemble that abstains); a score of minus infinity is a veto. `cut` counts the tokens
+    that its input lost to the judge's limit."""
 
     raw: str
     status: Status
     value: float | None
+    cut: int = 0
 
 
 class Judge(Protocol):
@@ -53,5 +41,11 @@ class Judge(Protocol):
         ...
 
     def answer(self, asked: Sequence[Asked], policy: str) -> list[Reply]:
-        """One reply per question, in order; `policy` as in `version`."""
+        """One reply per question, in order; `policy` as in `version`. Pointwise questions show one response, pairwise
+        ones two."""
+        ...
+
+    def usage(self) -> dict[str, float]:
+        """What answering has cost since the start: requests, tokens, seconds, dollars, by name; empty where nothing is
+        counted. It depends on time and place, and goes to telemetry only."""
         ...

@@ -7,7 +7,6 @@ from pathlib import Path
 import pytest
 
 from actors.judge import JudgeActor
-from actors.pairing import pair_shard
 from loop.config import AlgorithmConfig, Plan, PlanConfig
 from loop.judges.judge import Asked, Reply
 from loop.records import Example, Judgement, Prompt, Response, ShardRef
@@ -32,6 +31,9 @@ class FakeJudge:
         self.batches.append(list(asked))
         return [self._reply(*one.texts) for one in asked]
 
+    def usage(self) -> dict[str, float]:
+        return {"questions": float(sum(map(len, self.batches)))}
+
     def _reply(self, first: str, second: str = "") -> Reply:
         if self.fails == {first, second}:
             return Reply("?", "failed", None)
@@ -42,7 +44,7 @@ def actor(folder: Path, plan: PlanConfig, training: FakeJudge, evaluation: FakeJ
     prompts = [Prompt(p, '[{"content":"q","role":"user"}]', [1], "a", "s") for p in PROMPTS]
     path = write_shard(folder, "prompts", 0, 0, prompts, Prompt).path
     recipe = AlgorithmConfig("r", K, plan, pairing={"name": "best_worst"}, loss={"name": "dpo"})
-    return JudgeActor(str(folder), path, recipe, training, evaluation or FakeJudge())
+    return JudgeActor(str(folder), path, recipe, lambda _: (training, evaluation or FakeJudge()))
 
 
 def responses(folder: Path) -> ShardRef:
@@ -103,14 +105,18 @@ def test_a_judged_shard_is_paired(tmp_path: Path) -> None:
     judge = FakeJudge()
     one = actor(tmp_path, PlanConfig(Plan.pointwise), judge)
     answers = responses(tmp_path)
-    paired = pair_shard(str(tmp_path), one.recipe, answers, one.judge(answers, evaluation=False))
+    told = one.aggregate(answers, one.judge(answers, evaluation=False))
+    assert (told.table, told.rows, told.stats) == ("verdicts", 3 * K, {"holes": 0})
+    paired = one.pair(answers, told)
     assert paired.stats == {"groups": 3, "ties": 3, "unusable": 0}
     with_one_wrong = replace(answers, shard=5)
     failing = judgements(one.judge(with_one_wrong, evaluation=False))
     failing = [replace(j, value=0.0 if j.response_ids[0] == "a4" else j.value) for j in failing]
     failing = [replace(j, status="failed", value=None) if j.prompt_id == "c" else j for j in failing]
     judged = write_shard(tmp_path, "judgements", 1, 6, failing, Judgement)
-    paired = pair_shard(str(tmp_path), one.recipe, answers, judged)
+    told = one.aggregate(answers, judged)
+    assert told.stats == {"holes": K}
+    paired = one.pair(answers, told)
     (example,) = read_shard(paired, Example)
     assert example.by_role("rejected") == ["a4"]
     assert paired.stats == {"groups": 3, "ties": 1, "unusable": 1}

@@ -19,7 +19,8 @@ from actors.learner import LearnerActor
 from actors.learner_group import LearnerGroup
 from loop import crash
 from loop.checkpoints import MARKER, names
-from loop.config import DType, OptimizerState
+from loop.config import OptimizerState
+from loop.config_types import DType
 from loop.errors import Refused, StoreFailed
 from loop.learning import LearnReport, Restored
 from tests.actors.learner_kit import (

@@ -18,7 +18,7 @@ from loop.anchors import (
     sampler_serves,
     still_needed,
 )
-from loop.config import DType
+from loop.config_types import DType
 from loop.errors import Refused
 from loop.records import PolicyVersion
 

@@ -5,10 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from loop.composition import CONF, compose, options
+from loop.composition import CONF, GROUPS, compose, options
 from loop.config import Plan, RunConfig
 from loop.errors import Refused
-from loop.judges.judge import CAPABILITIES
+from loop.judges.capabilities import capabilities_of
 from loop.validation import problems, validate
 
 DEMO = "experiment=demo"
@@ -41,7 +41,7 @@ def test_every_experiment_is_accepted(experiment: str) -> None:
         ("expriment=demo", "experiment"),
         ("+foo=1", "+foo"),
         ("algorithm=osb", "osp"),
-        ("judge=nobody", "known: self, verifier"),
+        ("judge=nobody", "known: ensemble, implicit"),
         ("experiment=nope", "experiment=nope"),
         ("learner.lr=abc", "learner.lr"),
         ("model.dtype=fp16", "float32, bfloat16"),
@@ -72,8 +72,8 @@ def test_what_is_missing_is_named() -> None:
 def test_every_pair_of_algorithm_and_judge_is_accepted_or_refused_by_both_names(algorithm: str, judge: str) -> None:
     config = compose([DEMO, f"algorithm={algorithm}", f"judge={judge}"])
     found = list(problems(config))
-    can = CAPABILITIES[config.judge.kind]
-    fits = can.pointwise if config.algorithm.plan.name is Plan.pointwise else can.pairwise
+    can = capabilities_of(config.judge)
+    fits = can.pointwise or config.algorithm.plan.name is not Plan.pointwise
     if fits:
         assert found == []
     else:
@@ -83,7 +83,7 @@ def test_every_pair_of_algorithm_and_judge_is_accepted_or_refused_by_both_names(
 
 def test_every_file_of_the_control_panel_composes() -> None:
     composed = 0
-    for file in sorted(CONF.glob("*/*.yaml")):
+    for file in sorted(file for group in GROUPS for file in (CONF / group).glob("*.yaml")):
         config = compose([DEMO, f"{file.parent.name}={file.stem}", "model.path=x"])
         assert isinstance(config, RunConfig)
         composed += 1

@@ -13,6 +13,7 @@ from loop.config import PromptSource, RunConfig
 from loop.difference import difference, held_config, refusal
 from loop.errors import Refused
 from loop.identity import meaning
+from loop.judge_config import JudgeKind, SelfConfig, VerifierConfig, VerifierRule
 
 
 @pytest.fixture(scope="module")
@@ -47,13 +48,13 @@ def test_a_changed_value_is_one_line_that_names_its_key(config: RunConfig) -> No
 def test_values_are_shown_as_one_would_write_them(config: RunConfig) -> None:
     held = meaning(config)
     config.prompts.system = "x" * 100
-    config.judge.normalise = True
+    config.judge.rule = VerifierRule.math
     config.rollout.stop = ["\n\n"]
     config.prompts.sources = [PromptSource("one", 2.0), PromptSource("two")]
     assert difference(held, meaning(config)) == [
         "prompts.sources[0].weight: 1.0 -> 2.0",
         f"prompts.system: null -> {'x' * 57}...",
-        "judge.normalise: false -> true",
+        "judge.rule: exact -> math",
         r'rollout.stop: [] -> ["\n\n"]',
         "prompts.sources[1].weight: not there -> 1.0",
         "prompts.sources[1].split: not there -> train",
@@ -121,11 +122,12 @@ def test_the_refusal_says_which_content_changed(tmp_path: Path, config: RunConfi
 
 
 def test_a_template_counts_by_its_text(tmp_path: Path, config: RunConfig) -> None:
+    assert isinstance(config.judge, VerifierConfig)
     one, other = tmp_path / "one.txt", tmp_path / "other.txt"
     one.write_text("which?")
-    config.judge.template = str(one)
+    config.judge = SelfConfig(name="self", kind=JudgeKind.self, template=str(one))
     keep(tmp_path, config)
-    assert f"the text of {one} (judge.template)" in refused(tmp_path, config)
+    assert f"the content of {one} (judge.template)" in refused(tmp_path, config)
     config.judge.template = str(other)
     other.write_text("which?")
     config.seed = 9

@@ -8,7 +8,8 @@ from types import SimpleNamespace
 import pytest
 
 from loop.composition import compose
-from loop.config import DType, RunConfig
+from loop.config import RunConfig
+from loop.config_types import DType
 from loop.disk import DiskNeed, need, require_room
 from loop.errors import Refused
 from loop.records import AnchorLogProbs, Judgement, Response

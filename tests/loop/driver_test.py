@@ -15,7 +15,7 @@ from tests.loop import stub_fleets
 from tests.loop.stub_fleets import StubFleets
 
 
-def drive(folder: Path, *overrides: str, **stub: int) -> tuple[RunSummary, StubFleets, str]:
+def drive(folder: Path, *overrides: str, **stub: float) -> tuple[RunSummary, StubFleets, str]:
     driven = stub_fleets.drive(folder, *overrides, **stub)
     assert driven.summary is not None
     return driven.summary, driven.fleets, driven.screen
@@ -27,6 +27,7 @@ def test_phases_come_in_the_order_of_a_round(tmp_path: Path) -> None:
     first = [
         "generate:train",
         "judge",
+        "aggregate",
         "pair",
         "anchor",
         "learn",
@@ -37,7 +38,27 @@ def test_phases_come_in_the_order_of_a_round(tmp_path: Path) -> None:
         "export",
     ]
     second = [call.replace("push:r1-s3", "push:r2-s6") for call in first]
-    assert fleets.calls == start + first + second
+    assert fleets.calls == [*start, "check", *first, *second]
+    assert fleets.appointed == [1, 2]
+
+
+def test_a_judge_below_a_level_is_not_trusted_and_the_table_says_why(tmp_path: Path) -> None:
+    with pytest.raises(Stopped, match=r"judge=verifier is not trusted: the judge's accuracy on gold pairs is 0.000"):
+        drive(tmp_path, trusted=0.0)
+    ledger = Ledger(str(tmp_path / "ledger"))
+    assert len(ledger.committed("judge_checks", 1)) == 1 and not ledger.committed("responses", 1)
+
+
+def test_what_is_not_asked_for_is_not_checked(tmp_path: Path) -> None:
+    assert "check" not in drive(tmp_path / "a", "judge.check.prompts=0", trusted=0.0)[1].calls
+    assert "check" in drive(tmp_path / "b", "judge.check.levels={}", trusted=0.0)[1].calls
+
+
+def test_a_judge_of_the_schedule_takes_over_and_is_checked_first(tmp_path: Path) -> None:
+    later = ["+judge@later_judges.strict=verifier", "later_judges.strict.from_round=2"]
+    _, fleets, _ = drive(tmp_path, *later)
+    assert fleets.calls.count("check") == 2
+    assert fleets.calls.index("push:r1-s3") < len(fleets.calls) - 1 - fleets.calls[::-1].index("check")
 
 
 def test_every_round_samples_from_the_version_pushed_last_and_from_fresh_prompts(tmp_path: Path) -> None:

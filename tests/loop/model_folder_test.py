@@ -7,7 +7,7 @@ import torch
 from safetensors.torch import save_file
 
 from loop.composition import CONF
-from loop.config import DType
+from loop.config_types import DType
 from loop.errors import Refused
 from loop.model_folder import weight_bytes
 

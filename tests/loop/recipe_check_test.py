@@ -34,7 +34,7 @@ def test_the_recipe_itself_fits() -> None:
         (["algorithm.pairing.name=bestworst"], "algorithm.pairing: there is no pairing rule named 'bestworst'"),
         (["algorithm.pairing.link=logit"], "algorithm.pairing: pairing rule best_worst has no option 'link'"),
         (["algorithm.pairing.name=ranked"], "pairing ranked needs preferences; plan pointwise gives scores"),
-        (PREFERENCES, "pairing best_worst needs scores; plan all_pairs gives preferences"),
+        (["algorithm.plan.name=tournament"], "pairing best_worst needs scores; plan tournament gives preferences"),
         (
             ["algorithm.plan.name=against_baseline", "algorithm.pairing.name=tournament"],
             "pairing tournament needs the plan tournament or all_pairs, not against_baseline",

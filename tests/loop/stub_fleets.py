@@ -16,7 +16,17 @@ from loop.fleets import Judged, Lesson, Pushed
 from loop.learning import LearnReport, Restored
 from loop.ledger import Ledger
 from loop.prompts.pool import PoolCounts, PromptPool
-from loop.records import AnchorLogProbs, Example, Judgement, PolicyVersion, Prompt, Response, ShardRef
+from loop.records import (
+    AnchorLogProbs,
+    CheckRow,
+    Example,
+    Judgement,
+    PolicyVersion,
+    Prompt,
+    Response,
+    ShardRef,
+    VerdictRow,
+)
 from loop.sampling import GenerateRequest
 from loop.shards import read_shard, write_shard
 from loop.summary import RunSummary
@@ -39,8 +49,9 @@ class StubFleets:
     """Does nothing, but writes what the driver expects, and remembers the order of calls.
 
     `dies_at` calls later it is killed; in round `skips_in` no optimiser step is applied; with `other_weights` what it
-    pushes has another digest. What it holds of a policy is in a file beside the store, as a learner's checkpoint would
-    be: every learn phase ends with one.
+    pushes has another digest; `trusted` is the probability that the judge gives to the better text of its check. What
+    it holds of a policy is in a file beside the store, as a learner's checkpoint would be: every learn phase ends with
+    one.
     """
 
     def __init__(
@@ -52,6 +63,7 @@ class StubFleets:
         dies_at: int = -1,
         skips_in: int = -1,
         other_weights: int = 0,
+        trusted: float = 1.0,
     ) -> None:
         self.store = store
         self.examples = examples
@@ -60,6 +72,8 @@ class StubFleets:
         self.dies_at = dies_at
         self.skips_in = skips_in
         self.other_weights = other_weights
+        self.trusted = trusted
+        self.appointed: list[int] = []
         self.calls: list[str] = []
         self.asked: list[GenerateRequest] = []
         self.lessons: list[Lesson] = []
@@ -103,6 +117,18 @@ class StubFleets:
             }
             yield write_shard(self.store, request.table, request.round, request.shard, rows, Response, stats)
 
+    def appoint(self, round: int) -> None:
+        self.appointed.append(round)
+
+    def check(self, round: int) -> ShardRef:
+        self.called("check")
+        turn = [self.trusted, 1.0 - self.trusted]
+        rows = [
+            CheckRow(round, "gold", 0, "[]", "x", "y", at, "!", "decided", value, f"judge of {round}")
+            for at, value in enumerate(turn)
+        ]
+        return write_shard(self.store, "judge_checks", round, 0, rows, CheckRow)
+
     def judge(self, responses: Iterable[ShardRef], evaluation: bool = False) -> Iterator[ShardRef]:
         for ref in responses:
             self.called("score" if evaluation else "judge")
@@ -116,6 +142,15 @@ class StubFleets:
             }
             table = "evaluation_judgements" if evaluation else "judgements"
             yield write_shard(self.store, table, ref.round, ref.shard, rows, Judgement, stats)
+
+    def aggregate(self, judged: Iterable[Judged]) -> Iterator[ShardRef]:
+        for one in judged:
+            self.called("aggregate")
+            rows = [
+                VerdictRow(j.round, j.prompt_id, j.response_ids[0], None, j.value)
+                for j in read_shard(one.said, Judgement)
+            ]
+            yield write_shard(self.store, "verdicts", one.said.round, one.shard, rows, VerdictRow, {"holes": 0})
 
     def pair(self, judged: Iterable[Judged]) -> Iterator[ShardRef]:
         for one in judged:
@@ -178,7 +213,7 @@ class Driven:
     screen: str
 
 
-def drive(folder: Path, *overrides: str, tracker: Tracker | None = None, **stub: int) -> Driven:
+def drive(folder: Path, *overrides: str, tracker: Tracker | None = None, **stub: float) -> Driven:
     """Run, or go on with, a small run; `summary` is None when it was killed."""
     config = compose(["experiment=demo", "rounds=2", "prompts.per_round=2", "algorithm.k=2", *overrides])
     pool = PromptPool(
@@ -190,7 +225,7 @@ def drive(folder: Path, *overrides: str, tracker: Tracker | None = None, **stub:
     )
     folder.mkdir(parents=True, exist_ok=True)
     task = Task(config, "i" * 32, folder, pool, "model digest")
-    fleets = StubFleets(task.store, **stub)
+    fleets = StubFleets(task.store, **stub)  # type: ignore[arg-type]
     ledger = Ledger(task.store)
     driver = ledger.claim()
     task = replace(task, prompts_path=ledger.append("prompts", 0, pool.everything).path)

@@ -19,6 +19,8 @@ NONSENSE: frozenset[Kind] = frozenset({"invalid_json", "no_choices", "no_logprob
 """The server answered, but not what was asked: one further attempt."""
 ALIVE: frozenset[Kind] = frozenset({"refused", "rate_limited"})
 """Failures that a healthy server answers with."""
+SILENT: frozenset[Kind] = frozenset({"cut", "timeout"})
+"""Nothing was heard of the server."""
 
 HOPELESS = frozenset({401, 402, 403, 404, 405})
 """Statuses that say something of key, model or URL, and so of every request."""

@@ -7,15 +7,16 @@ import dataclasses
 import random
 import threading
 import time
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import httpx
 
+from loop.errors import InfrastructureFailed
 from loop.judge_config import ServerConfig
-from loop.judges.remote.backoff import ALIVE, NONSENSE, delay_s, may_try_again, retry_after_s
+from loop.judges.remote.backoff import ALIVE, NONSENSE, SILENT, delay_s, may_try_again, retry_after_s
 from loop.judges.remote.breaker import Breaker
 from loop.judges.remote.cache import Cache
 from loop.judges.remote.counters import Counters
@@ -53,21 +54,25 @@ class Client:
         self.counters = Counters()
         self._breaker = Breaker(settings.breaker_failures, settings.breaker_pause_s, time.clock)
         self._one_batch = threading.Lock()
+        self._heard = False  # of the server, in the present batch
+        self._unheard = 0  # requests in a row that failed without a word of the server
 
     def __reduce__(self) -> tuple[Any, ...]:
         return Client, (self.settings, self.model, self.revision, self.time)
 
     def complete(self, requests: Sequence[Request]) -> list[Completion | Failure]:
         """One result per request, in order; equal requests are sent once. Raises: Refused when the server would refuse
-        all of them (key, model, URL) or the cache's folder cannot be made."""
+        all of them (key, model, URL) or the cache's folder cannot be made; InfrastructureFailed when it is not there,
+        which says nothing of the requests."""
         keys = [request.key(self.settings.url, self.model, self.revision) for request in requests]
         with self._one_batch:
             cache = Cache(Path(self.settings.cache or CACHE).expanduser())
             found = asyncio.run(self._batch(dict(zip(keys, requests, strict=True)), cache))
+            self._require_server(found.values())
         return [found[key] for key in keys]
 
     async def _batch(self, requests: dict[str, Request], cache: Cache) -> dict[str, Completion | Failure]:
-        waiting, found = iter(requests.items()), {}
+        waiting, found, self._heard = iter(requests.items()), {}, False
         self.counters.requests += len(requests)
 
         async def work(http: httpx.AsyncClient) -> None:
@@ -110,17 +115,34 @@ class Client:
             seconds = self.time.clock() - began
             self.counters.seconds += seconds
             if isinstance(outcome, Completion):
+                self._hear()
                 self._breaker.answered()
                 return dataclasses.replace(outcome, seconds=seconds)
-            alive = outcome.kind in ALIVE
+            silent, alive = outcome.kind in SILENT, outcome.kind in ALIVE
+            if not silent:
+                self._hear()
             (self._breaker.answered if alive else self._breaker.attempt_failed)()
             nonsense += outcome.kind in NONSENSE
             if not may_try_again(outcome.kind, attempt, self.settings.attempts, nonsense):
                 if not alive:
                     self._breaker.request_failed()
+                self._unheard += silent
                 return outcome
             if self._breaker.open:
                 break
             self.counters.retries += 1
             await self.time.sleep(delay_s(attempt, self.time.chance(), retry_after_s(header, self.time.wall())))
         return Failure("left_alone", f"the server {self.server} is left alone: it failed too often in a row")
+
+    def _hear(self) -> None:
+        self._heard, self._unheard = True, 0
+
+    def _require_server(self, outcomes: Iterable[Completion | Failure]) -> None:
+        """Raises: InfrastructureFailed when no request of a batch came through to the server, or so many in a row heard
+        nothing of it that it is left alone."""
+        cut = any(isinstance(one, Failure) and one.kind == "cut" for one in outcomes)
+        if (cut and not self._heard) or self._unheard >= self.settings.breaker_failures:
+            raise InfrastructureFailed(
+                f"judge: the server {self.server} does not answer ({self._unheard} requests in a row): start it, or "
+                "check judge.server.url"
+            )

@@ -1,0 +1,34 @@
+"""Judges do not see what a model thought before it answered."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from loop.judges.judge import Asked, Judge, Reply
+from loop.judges.thinking import visible
+
+
+@dataclass(frozen=True, slots=True)
+class Hiding:
+    """A judge that is shown responses without what stands between thinking markers. One that never stopped thinking has
+    no answer: its text is empty."""
+
+    judge: Judge
+    markers: tuple[str, ...]
+
+    def version(self, policy: str) -> str:
+        """That of the judge."""
+        return self.judge.version(policy)
+
+    def answer(self, asked: Sequence[Asked], policy: str) -> list[Reply]:
+        """As `Judge.answer`."""
+        return self.judge.answer([self._shown(one) for one in asked], policy)
+
+    def usage(self) -> dict[str, float]:
+        """That of the judge."""
+        return self.judge.usage()
+
+    def _shown(self, asked: Asked) -> Asked:
+        texts = tuple(visible(text, self.markers) or "" for text in asked.texts)
+        return replace(asked, texts=texts, group_K=tuple(visible(text, self.markers) or "" for text in asked.group_K))
