@@ -48,6 +48,12 @@ def _inspect(given: Namespace) -> int:
     return inspect(given.run, given.example, given.sql, given.json)
 
 
+def _judge(given: Namespace) -> int:
+    from actors.judge_command import judge
+
+    return judge(given.file, given.overrides, given.against, given.limit, given.plot, given.json, attacks=given.attacks)
+
+
 def _bench(given: Namespace) -> int:
     if given.name == "fleet":
         from actors.bench.fleet import bench_fleet
@@ -67,6 +73,7 @@ COMMANDS: dict[str, Callable[[Namespace], int]] = {
     "resume": _resume,
     "scale": _scale,
     "inspect": _inspect,
+    "judge": _judge,
     "bench": _bench,
 }
 
@@ -80,5 +87,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"ratchet: {error}", file=sys.stderr)
         return error.exit_code
     except KeyboardInterrupt:
-        print("ratchet: interrupted; the same command goes on where it was", file=sys.stderr)
+        goes_on = "; the same command goes on where it was" if given.command in ("run", "resume") else ""
+        print(f"ratchet: interrupted{goes_on}", file=sys.stderr)
         return INTERRUPTED

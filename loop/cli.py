@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Sequence
+from pathlib import Path
+
+import conf
 
 RUN_EPILOG = """\
 examples:
@@ -14,6 +17,9 @@ examples:
 
 The same command finds its run again: an unfinished run goes on where it was, a finished one prints its summary. Any
 override that changes what the data mean gives another run folder.
+
+algorithm=  @algorithm@
+judge=      @judge@
 
 exit status: 0 complete, 2 bad input, 3 stopped on purpose, 4 infrastructure failed, 130 interrupted
 """
@@ -28,12 +34,31 @@ examples:
   ratchet inspect demo --sql "select round, count(*) from responses group by round"
 """
 
+JUDGE_EPILOG = """\
+examples:
+  ratchet judge conf/demo/preferences.jsonl experiment=demo judge=reward_model
+  ratchet judge pairs.jsonl judge=llm judge.model=MODEL --against 'judge=verifier judge.rule=math' --plot judges.svg
+  ratchet judge conf/demo/preferences.jsonl experiment=demo judge=self --attacks
+
+Each line of FILE holds prompt (text, or a list of turns), chosen and rejected (text, or lists: best of n, and several
+right ones in the subset Ties), and may hold subset, id and answer: what RewardBench and RewardBench 2 have.
+"""
+
 BENCH_EPILOG = """\
 names:
   fleet   what giving work to actors costs, and what reaches the driver
   chaos   a run whose processes are killed again and again, compared with one that nobody disturbed
   games   which methods reach the equilibrium of preferences that are known, by their last policy or only on average
 """
+
+
+def run_epilog() -> str:
+    """Examples, and the names that recipes and judges have."""
+    told = RUN_EPILOG
+    for group in ("algorithm", "judge"):
+        names = sorted(file.stem for file in (Path(conf.__file__).parent / group).glob("*.yaml"))
+        told = told.replace(f"@{group}@", ", ".join(names))
+    return told
 
 
 def parser() -> argparse.ArgumentParser:
@@ -47,7 +72,7 @@ def parser() -> argparse.ArgumentParser:
         "run",
         help="run the loop",
         description="Run the loop. Settings are Hydra overrides: GROUP=NAME picks a file of conf/, KEY=VALUE a value.",
-        epilog=RUN_EPILOG,
+        epilog=run_epilog(),
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     run.add_argument("overrides", nargs="*", metavar="OVERRIDE", help="GROUP=NAME or KEY=VALUE")
@@ -87,6 +112,30 @@ def parser() -> argparse.ArgumentParser:
     inspect.add_argument("example", nargs="?", metavar="EXAMPLE", help="id of an example, or how it begins")
     inspect.add_argument("--sql", metavar="QUERY", help="DuckDB's SQL; the ledger's tables are views")
     inspect.add_argument("--json", action="store_true", help="print JSON")
+    judge = commands.add_parser(
+        "judge",
+        help="study a judge on preferences that are known",
+        description="Ask a judge about a file of preferences, in both orders, and show how good it is: accuracy, "
+        "consistency, calibration, length bias, failures, speed and cost. Settings as in `ratchet run`.",
+        epilog=JUDGE_EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    judge.add_argument("file", metavar="FILE", help="preferences: JSON Lines or Parquet")
+    judge.add_argument("overrides", nargs="*", metavar="OVERRIDE", help="judge=NAME, GROUP=NAME or KEY=VALUE")
+    judge.add_argument(
+        "--against", metavar="JUDGE", help="another judge for the same cases: its `judge` overrides in one string"
+    )
+    judge.add_argument("--limit", type=int, metavar="N", help="ask about N cases, spread evenly over the file")
+    judge.add_argument(
+        "--attacks",
+        nargs="?",
+        const="",
+        metavar="ATTACKS",
+        help="measure instead how often strings at the end of the worse response turn its verdicts: those of a JSON "
+        "Lines file (name, kind, text), or ours",
+    )
+    judge.add_argument("--plot", metavar="FILE", help="draw accuracies and reliability to an SVG or PNG file")
+    judge.add_argument("--json", action="store_true", help="print JSON")
     bench = commands.add_parser(
         "bench",
         help="benchmarks: fleet, chaos, games",

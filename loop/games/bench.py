@@ -8,6 +8,7 @@ import shutil
 import torch
 from rich.console import Console
 
+from loop.drawing import checked
 from loop.games.rates import rates
 from loop.games.report import Report, as_figures, as_tables
 from loop.games.study import contests, cyclic_games, played
@@ -22,7 +23,7 @@ def bench_games(as_json: bool, plot: str | None) -> int:
     Raises: Refused for a file that cannot be drawn to, before anything is played.
     """
     if plot:
-        from loop.games.plot import checked, draw
+        from loop.games.plot import draw
 
         file = checked(plot)
     torch.set_num_threads(1)

@@ -10,13 +10,11 @@ import matplotlib as mpl
 import numpy as np
 from matplotlib.figure import Figure
 
-from loop.errors import Refused
 from loop.games.equilibria import Array, duality_gap, kl, nash, regularised
 from loop.games.matrices import Game
 from loop.games.rates import Rate
 from loop.games.study import Outcome
 
-SUFFIXES = (".svg", ".png")
 CORNERS = np.array([[0.0, 0.0], [1.0, 0.0], [0.5, np.sqrt(0.75)]])
 """Of the triangle, one for each response."""
 
@@ -24,16 +22,6 @@ DRAWN = ("SPPO", "MPO", "INPO", "EGPO", "iterative DPO, scalar reward")
 NEARING = ("INPO", "online IPO", "OMD", "EGPO", "Nash-MD", "Nash-MD-PG, mixture 1/8")
 FLOOR = 1e-14
 """Nats: smaller divergences are rounding, and drawn here."""
-
-
-def checked(path: str) -> Path:
-    """The file to draw to. Raises: Refused unless it is an SVG or PNG file in a folder that exists."""
-    file = Path(path)
-    if file.suffix not in SUFFIXES:
-        raise Refused(f"--plot {path}: the file's name must end in {' or '.join(SUFFIXES)}")
-    if not file.parent.is_dir():
-        raise Refused(f"--plot {path}: there is no folder {file.parent}")
-    return file
 
 
 def draw(game: Game, outcomes: Sequence[Outcome], rates: Sequence[Rate], file: Path) -> None:

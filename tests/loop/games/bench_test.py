@@ -12,10 +12,11 @@ import pytest
 from rich.console import Console
 
 from actors.main import main
+from loop.drawing import checked
 from loop.errors import Refused
 from loop.games import bench
 from loop.games.matrices import Game, rock_paper_scissors, uniform
-from loop.games.plot import checked, draw, running_average
+from loop.games.plot import draw, running_average
 from loop.games.rates import rates
 from loop.games.report import Report, as_figures, as_tables
 from loop.games.study import contests, played

@@ -1,0 +1,1 @@
+"""How good a judge is: its answers to cases whose better response is known."""
