@@ -1,7 +1,8 @@
-"""The loop: rounds of generate, judge, pair, anchor, learn, push and evaluate, in the order in which they happen.
+"""The loop: rounds of generate, judge, aggregate, pair, anchor, learn, push and evaluate, in the order in which they
+happen.
 
-The driver moves shard handles between the fleets that it is handed and never sees a row; all it decides with are
-counts. It runs the same after a crash as before: the recorder hands on what is committed and asks for the rest.
+The driver moves shard handles between the fleets that it is handed and decides with counts; the only rows that it sees
+are those of a judge's check, which are a report. It runs the same after a crash as before: the recorder hands on what is committed and asks for the rest.
 """
 
 from __future__ import annotations
@@ -15,7 +16,8 @@ from loop.errors import Stopped
 from loop.fleets import Fleets, Judged, Lesson
 from loop.judge_config import JudgeConfig
 from loop.judge_schedule import is_new, judge_of
-from loop.judges.calibration import CheckReport, shortfalls, table
+from loop.judges.calibration import CheckReport, sentence, shortfalls, table
+from loop.judges.capabilities import is_checked
 from loop.judges.check_rows import report_of
 from loop.prompts.drawing import draw
 from loop.recorder import Recorder
@@ -90,7 +92,7 @@ def appoint(task: Task, fleets: Fleets, round: Recorder) -> JudgeConfig:
     Stopped when it falls short of a configured level."""
     judge = judge_of(task.config, round.number)
     fleets.appoint(round.number)
-    if is_new(task.config, round.number) and judge.check.prompts:
+    if is_new(task.config, round.number) and is_checked(judge):
         (rows,) = round.together("check", "judge_checks", lambda: [fleets.check(round.number)])
         refuse_untrustworthy(round, judge, report_of(read_shard(rows, CheckRow)))
     return judge
@@ -137,7 +139,8 @@ def export(task: Task, fleets: Fleets, round: Recorder, policy: PolicyVersion) -
 
 
 def refuse_untrustworthy(round: Recorder, judge: JudgeConfig, report: CheckReport) -> None:
-    """Show what the check came to. Raises: Stopped when the judge falls short of a configured level."""
+    """Say what the check came to. Raises: Stopped when the judge falls short of a configured level."""
+    round.note(sentence(report))
     short = shortfalls(report, judge.check.levels)
     if short:
         for line in table(report):
@@ -148,6 +151,8 @@ def refuse_untrustworthy(round: Recorder, judge: JudgeConfig, report: CheckRepor
 def refuse_noise(round: Recorder, max_failed: float) -> None:
     """Raises: Stopped when a larger share of the round's judgements failed than configured."""
     failed, asked = round.count("judgements", "failed"), round.count("judgements")
+    if cut := round.count("judgements", "cut"):
+        round.note(f"The judge saw shortened responses in {cut:.0f} of {asked:.0f} judgements: its input has a limit.")
     if failed > max_failed * asked:
         raise Stopped(
             f"round {round.number}: {failed:.0f} of {asked:.0f} judgements failed, more than "

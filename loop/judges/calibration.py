@@ -160,6 +160,17 @@ def shortfalls(report: CheckReport, levels: Mapping[str, float]) -> list[str]:
     return short
 
 
+def sentence(report: CheckReport) -> str:
+    """The report in one line."""
+    right = [f"{each.kind} {_percent(each.accuracy)}" for each in report.kinds if each.kind != IDENTICAL]
+    same = _percent(report.consistent)
+    return f"The judge's check: right on pairs of kind {', '.join(right)}; the same in both orders {same}."
+
+
+def _percent(share: float | None) -> str:
+    return "-" if share is None else f"{100 * share:.0f} %"
+
+
 def table(report: CheckReport) -> list[str]:
     """The report as aligned lines of plain text."""
     rows = [("pairs of kind", "pairs", "accuracy", "consistent", "first shown", "failed")]

@@ -50,6 +50,12 @@ def is_certain(judge: JudgeConfig) -> bool:
     return judge.kind in (JudgeKind.verifier, JudgeKind.majority)
 
 
+def is_checked(judge: JudgeConfig) -> bool:
+    """Whether a judge answers questions of known answer before it is trusted. A verifier of form alone does not know
+    right answers from wrong ones."""
+    return judge.check.prompts > 0 and not (isinstance(judge, VerifierConfig) and not needs_answer(judge))
+
+
 def _scores(judge: JudgeConfig) -> bool:
     if isinstance(judge, PairModelConfig):
         return False

@@ -51,6 +51,8 @@ def test_a_judge_below_a_level_is_not_trusted_and_the_table_says_why(tmp_path: P
 
 def test_what_is_not_asked_for_is_not_checked(tmp_path: Path) -> None:
     assert "check" not in drive(tmp_path / "a", "judge.check.prompts=0", trusted=0.0)[1].calls
+    form = ["judge.rule=length", "judge.options.max=5"]
+    assert "check" not in drive(tmp_path / "c", *form, trusted=0.0)[1].calls
     assert "check" in drive(tmp_path / "b", "judge.check.levels={}", trusted=0.0)[1].calls
 
 
@@ -80,7 +82,7 @@ def test_without_examples_nothing_is_learnt_or_pushed_and_the_run_says_so(tmp_pa
     assert not any(call.startswith("push") for call in fleets.calls)
     assert [r.policy for r in summary.rounds] == ["r0-s0", "r0-s0"]
     assert summary.rounds[0].loss is None
-    assert "the policy is unchanged" in screen and "the policy is unchanged" in summary.rounds[0].notes[0]
+    assert "the policy is unchanged" in screen and "the policy is unchanged" in summary.rounds[0].notes[-1]
 
 
 def test_a_round_of_skipped_steps_leaves_the_version(tmp_path: Path) -> None:

@@ -95,7 +95,7 @@ class FaultyProxy(LoopbackServer):
 
     def answer(self, handler: BaseHTTPRequestHandler, body: bytes) -> None:
         with self.lock:
-            fault = next(self.faults, "ok")
+            fault = self.fault(body)
         name, _, detail = fault.partition(":")
         if name.isdigit():
             echo = json.dumps({"error": handler.headers.get("authorization")}).encode()
@@ -106,6 +106,10 @@ class FaultyProxy(LoopbackServer):
             handler.close_connection = True
         else:
             self._forward(handler, body, name)
+
+    def fault(self, body: bytes) -> str:
+        """What becomes of a request; one call at a time."""
+        return next(self.faults, "ok")
 
     def _forward(self, handler: BaseHTTPRequestHandler, body: bytes, fault: str) -> None:
         connection = HTTPConnection(self.upstream.hostname or "", self.upstream.port, timeout=600)
