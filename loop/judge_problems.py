@@ -178,8 +178,8 @@ def _suits(config: RunConfig, judge: JudgeConfig) -> Iterator[str]:
     told = (Disagreement.strength, Disagreement.margin)
     if isinstance(judge, EnsembleConfig) and recipe.plan.name is Plan.pointwise and judge.disagreement in told:
         yield (
-            f"{names}: judge.disagreement={judge.disagreement.value} is of preferences, and the recipe asks for scores; "
-            "abstain and ignore suit both"
+            f"{names}: judge.disagreement={judge.disagreement.value} is of preferences, and the recipe asks for "
+            "scores; abstain and ignore suit both"
         )
     if isinstance(judge, MixtureConfig) and recipe.pairing.get("length_penalty"):
         yield f"{names}: algorithm.pairing.length_penalty could lift a response above the constraints' veto"

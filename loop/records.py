@@ -122,8 +122,8 @@ class Judgement:
     """A judge's reply to one question.
 
     `value` is a score (pointwise; minus infinity is a veto) or the probability that the first response shown is better
-    (pairwise); None unless decided or undecided, and where a judge abstained. A failed judgement never carries a number. `cut` counts the tokens that the judge's input lost
-    to its limit.
+    (pairwise); None unless decided or undecided, and where a judge abstained. A failed judgement never carries a
+    number. `cut` counts the tokens that the judge's input lost to its limit.
     """
 
     judgement_id: str

@@ -28,7 +28,7 @@ RUBRIC = f"judge.template={CONF / 'templates' / 'additive_rubric.yaml'}"
         (["judge=mixture", "~judge@judge.members.reward"], "a mixture needs `reward`"),
         (["judge=mixture", "judge@judge.members.right=pair_model"], "a constraint scores single responses"),
         (["judge=majority", "judge.extract=first"], "judge.extract=first: there are"),
-        (["judge=mixture", "algorithm.pairing.length_penalty=0.1"], "could lift a response above the constraints' veto"),
+        (["judge=mixture", "algorithm.pairing.length_penalty=0.1"], "could lift a response above the"),
         (
             ["judge=ensemble", "judge.disagreement=margin", "algorithm.plan.name=pointwise"],
             "judge.disagreement=margin is of preferences",
