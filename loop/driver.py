@@ -2,8 +2,8 @@
 happen.
 
 The driver moves shard handles between the fleets that it is handed and decides with counts; the only rows that it sees
-are those of a judge's check, which are a report. It runs the same after a crash as before: the recorder hands on what is
-committed and asks for the rest.
+are those of a judge's check, which are a report. It runs the same after a crash as before: the recorder hands on what
+is committed and asks for the rest.
 """
 
 from __future__ import annotations

@@ -100,10 +100,25 @@ def test_a_server_that_is_not_there_ends_the_batch_without_a_result(
         one.complete(requests(1))
 
 
-def test_what_is_cut_once_the_server_has_answered_fails_alone(stub: StubServer, tmp_path: Path, fake: FakeTime) -> None:
-    with proxied(stub, ["500", "cut", "cut", "ok"]) as proxy:
-        outcomes = client(proxy.url, tmp_path, fake, concurrency=1, attempts=1).complete(requests(4))
-    assert texts(outcomes) == ["server_error", "cut", "cut", "question 3"]
+@pytest.mark.parametrize(
+    ("fault", "kind"), [("500", "server_error"), ("invalid_json", "invalid_json"), ("400", "refused")]
+)
+def test_what_is_cut_once_the_server_was_heard_of_fails_alone(
+    stub: StubServer, tmp_path: Path, fake: FakeTime, fault: str, kind: str
+) -> None:
+    with proxied(stub, [fault, "cut", "cut"]) as proxy:
+        outcomes = client(proxy.url, tmp_path, fake, concurrency=1, attempts=1).complete(requests(3))
+    assert texts(outcomes) == [kind, "cut", "cut"]
+
+
+def test_a_server_that_goes_away_between_two_batches_is_missed(
+    stub: StubServer, tmp_path: Path, fake: FakeTime
+) -> None:
+    with proxied(stub, ["ok", "cut"]) as proxy:
+        one = client(proxy.url, tmp_path, fake, attempts=1)
+        assert texts(one.complete(requests(1))) == ["question 0"]
+        with pytest.raises(InfrastructureFailed, match="does not answer"):
+            one.complete(requests(2))
 
 
 def test_a_server_that_goes_away_in_the_middle_ends_the_batch_and_keeps_what_it_answered(

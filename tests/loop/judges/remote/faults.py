@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from contextlib import suppress
 from http.client import HTTPConnection
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from itertools import cycle
 from types import TracebackType
 from typing import Any
 from urllib.parse import urlsplit
@@ -129,6 +130,27 @@ class FaultyProxy(LoopbackServer):
             handler.close_connection = True
         else:
             write(handler, status, told, {"Content-Type": "application/json"})
+
+
+class FirstAttempts(FaultyProxy):
+    """The next fault befalls the first attempt at each question; a further one goes through."""
+
+    def fault(self, body: bytes) -> str:
+        first = self.bodies.count(json.loads(body)) == 1
+        return super().fault(body) if first else "ok"
+
+
+class MostQuestions(FaultyProxy):
+    """Of each question all attempts meet the same fault, four questions of five one."""
+
+    def __init__(self, upstream_url: str) -> None:
+        super().__init__(upstream_url, cycle(["500", "empty_choices", "500", "ok", "invalid_json"]))
+        self.fates: dict[bytes, str] = {}
+
+    def fault(self, body: bytes) -> str:
+        if body not in self.fates:
+            self.fates[body] = super().fault(body)
+        return self.fates[body]
 
 
 HOP = {"host", "connection", "accept-encoding", "content-length"}
