@@ -73,7 +73,8 @@ class System:
 
     def _start(self) -> None:
         config, rollout = self.config, self.config.rollout
-        cluster.require_gpus(config.cluster, rollout.replicas, config.learner.ranks, hosting(self._judge))
+        judges = max(hosting(judge) for judge in (config.judge, *config.later_judges.values()))
+        cluster.require_gpus(config.cluster, rollout.replicas, config.learner.ranks, judges)
         engines = start_engines(self.task, rollout.replicas)
         self._rollouts: Fleet[GenerateRequest, ShardRef] = Fleet(
             "generation",

@@ -99,7 +99,7 @@ class Book:
 
     def damaged(self) -> bool:
         """Whether a committed shard of the open round, made with the weights before, is not what it was."""
-        tables = ("responses", "judgements", "anchors")
+        tables = ("judge_checks", "responses", "judgements", "anchors")
         refs = [ref for table in tables for ref in self.ledger.committed(table, self.rounds_closed).values()]
         return any(is_damaged(ref) for ref in refs)
 

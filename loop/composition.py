@@ -99,8 +99,13 @@ def override(config: RunConfig, overrides: Sequence[str]) -> RunConfig:
     refuse_additions(overrides)
     if groups := [given for given in overrides if given.split("=", 1)[0] in GROUPS]:
         raise Refused(f"override {groups[0]!r}: a run that goes on keeps its groups; single keys may change")
+    opened = [one for one in overrides if _is_open(one)]
+    single = [one for one in overrides if one not in opened]
     try:
-        return typed(OmegaConf.merge(OmegaConf.structured(config), OmegaConf.from_dotlist(list(overrides))))  # type: ignore[arg-type]
+        merged = OmegaConf.merge(OmegaConf.structured(config), OmegaConf.from_dotlist(single))
+        for key, value in _changes(opened):
+            OmegaConf.update(merged, key, value, merge=False, force_add=True)
+        return typed(merged)  # type: ignore[arg-type]
     except (OmegaConfBaseException, ValueError) as error:
         raise Refused(sentence_of(error)) from error
 
@@ -144,7 +149,11 @@ def refuse_additions(overrides: Sequence[str]) -> None:
         key = override.split("=", 1)[0]
         group, _, place = key.lstrip("+").partition("@")
         if group == "judge" and place.startswith(PLACES):
+            if place == "evaluate.judge" and override.split("=", 1)[-1] not in verifiers():
+                raise Refused(f"override {override!r}: held-out answers are scored by one of {', '.join(verifiers())}")
             continue
+        if key.startswith("evaluate.judge.") and not any("judge@evaluate.judge=" in one for one in overrides):
+            raise Refused(f"override {key!r}: there is no such judge yet, which +judge@evaluate.judge=verifier adds")
         if key.startswith("+") and key.lstrip("+") not in keys():
             raise Refused(_unknown(f"override {key!r}", key.lstrip("+"), keys(), "no such key"))
 
@@ -193,6 +202,12 @@ def _unknown(what: str, name: str, known: Sequence[str], problem: str) -> str:
 def options(group: str) -> list[str]:
     """The names that a group offers."""
     return sorted(p.stem for p in (CONF / group).glob("*.yaml"))
+
+
+def verifiers() -> list[str]:
+    """The judges of `conf/judge` that are verifiers."""
+    line = f"/schema/judge@_here_: {JudgeKind.verifier.value}"
+    return [name for name in options("judge") if line in (CONF / "judge" / f"{name}.yaml").read_text()]
 
 
 def keys() -> list[str]:

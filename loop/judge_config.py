@@ -61,7 +61,7 @@ class ReadBy(Enum):
     """How a verdict is read from a language model."""
 
     probabilities = "probabilities"  # of the tokens that may come first in its reply
-    text = "text"  # the last verdict in what it writes
+    text = "text"  # the verdict in what it writes; two that differ are failed
     constrained = "constrained"  # it can write nothing but a verdict
 
 
@@ -146,7 +146,7 @@ class HostedConfig(JudgeConfig):
     # folder, or OWNER/NAME on a hub; with `backend: server` the name that the server knows
     revision: str | None = None
     dtype: DType = DType.float32
-    backend: Backend = elsewhere(Backend.vllm)
+    backend: Backend = Backend.vllm
     max_context: int = 2048
     # tokens of its input, its reply included
     too_long: TooLong = TooLong.refuse
@@ -190,7 +190,8 @@ class ServerConfig:
     # of one attempt
     attempts: int = elsewhere(6)
     breaker_failures: int = elsewhere(32)
-    # failed requests in a row after which the server is left alone for `breaker_pause_s`
+    # failed requests in a row after which the server is left alone for `breaker_pause_s`; when as many hear nothing at
+    # all, the run ends with status 4
     breaker_pause_s: float = elsewhere(30.0)
     cache: str | None = elsewhere(None)
     # folder of answered requests; none: `~/.cache/ratchet/judge`
@@ -209,7 +210,7 @@ class AskedConfig(HostedConfig):
     # a file of `conf/templates`, or one of its kind
     read: ReadBy = ReadBy.probabilities
     temperature: float = 0.0
-    # of text; above 0 a recipe's repeats (`algorithm.plan.repeats`) are different samples
+    # of what it writes; above 0 a recipe's repeats (`algorithm.plan.repeats`) are different samples
     max_tokens: int = 512
     # of text
     min_mass: float = 0.5
@@ -236,7 +237,7 @@ class ImplicitConfig(HostedConfig):
     """beta x (log p(response) under `model` minus that under `weak`): the reward that DPO implies, or the density ratio
     of a strong to a weak model. On transformers."""
 
-    backend: Backend = elsewhere(Backend.transformers)
+    backend: Backend = Backend.transformers
     model: str = "current"
     # `current` (the policy at the engines), `initial` (the one with which the run began), or a folder or name
     weak: str = "initial"

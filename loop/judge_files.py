@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import hashlib
+from collections.abc import Iterable, Iterator
 from copy import deepcopy
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,20 +11,21 @@ from typing import Any
 
 from loop.config import RunConfig
 from loop.fingerprint import model_fingerprint
-from loop.judge_config import JudgeConfig
-from loop.records import digest_of
+from loop.judge_config import Backend, HostedConfig, JudgeConfig
 
 FILES = ("template",)
 MODELS = ("model", "weak")
+ROLES = ("current", "initial")
+"""What may stand for a model of the run itself, whatever folders there are."""
 
 
 def judges_of(config: RunConfig) -> Iterator[tuple[str, JudgeConfig]]:
     """Every judge with its dotted key, members of combined ones included."""
-    yield from _with_members("judge", config.judge)
+    yield from parts_of("judge", config.judge)
     for name, judge in config.later_judges.items():
-        yield from _with_members(f"later_judges.{name}", judge)
+        yield from parts_of(f"later_judges.{name}", judge)
     if config.evaluate.judge is not None:
-        yield from _with_members("evaluate.judge", config.evaluate.judge)
+        yield from parts_of("evaluate.judge", config.evaluate.judge)
 
 
 def members_of(judge: JudgeConfig) -> dict[str, JudgeConfig]:
@@ -31,10 +33,11 @@ def members_of(judge: JudgeConfig) -> dict[str, JudgeConfig]:
     return getattr(judge, "members", {})
 
 
-def _with_members(key: str, judge: JudgeConfig) -> Iterator[tuple[str, JudgeConfig]]:
+def parts_of(key: str, judge: JudgeConfig) -> Iterator[tuple[str, JudgeConfig]]:
+    """A judge and all that it is made of, with their dotted keys."""
     yield key, judge
     for name, member in members_of(judge).items():
-        yield from _with_members(f"{key}.members.{name}", member)
+        yield from parts_of(f"{key}.members.{name}", member)
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,24 +65,34 @@ class NamedFile:
         path = Path(self.value) if self.value else None
         if path is None or not path.exists():
             return self.value
-        return model_fingerprint(str(path)) if path.is_dir() else digest_of(path.read_text())
+        return model_fingerprint(str(path)) if path.is_dir() else hashlib.sha256(path.read_bytes()).hexdigest()
 
 
 def named_files(config: RunConfig) -> list[NamedFile]:
     """Every such key of the configuration's judges."""
-    found = []
-    for key, judge in judges_of(config):
-        found += [NamedFile(f"{key}.{name}", judge, name) for name in (*FILES, *MODELS) if hasattr(judge, name)]
-        found.append(NamedFile(f"{key}.check.file", judge.check, "file"))
-        options = getattr(judge, "options", {})
-        found += [NamedFile(f"{key}.options.{name}", options, name) for name in ("schema",) if name in options]
-    return found
+    return [file for key, judge in judges_of(config) for file in files_of(key, judge)]
+
+
+def files_of(key: str, judge: JudgeConfig) -> list[NamedFile]:
+    """Every such key of one judge, without those of its members."""
+    found = [NamedFile(f"{key}.{name}", judge, name) for name in FILES if hasattr(judge, name)]
+    if isinstance(judge, HostedConfig) and judge.backend is not Backend.server:
+        models = [NamedFile(f"{key}.{name}", judge, name) for name in MODELS if hasattr(judge, name)]
+        found += [file for file in models if file.value not in ROLES]
+    found.append(NamedFile(f"{key}.check.file", judge.check, "file"))
+    options = getattr(judge, "options", {})
+    return found + [NamedFile(f"{key}.options.{name}", options, name) for name in ("schema",) if name in options]
 
 
 def by_content(config: RunConfig) -> RunConfig:
     """A copy in which every such key holds the content's digest."""
     copy = deepcopy(config)
-    for file in named_files(copy):
+    hold_contents(named_files(copy))
+    return copy
+
+
+def hold_contents(files: Iterable[NamedFile]) -> None:
+    """Let keys hold the digest of what they name."""
+    for file in files:
         if (content := file.content()) is not None:
             file.put(content)
-    return copy

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
+from math import isfinite
 from pathlib import Path
 
 from loop.config import Plan, RunConfig
@@ -10,6 +12,7 @@ from loop.errors import Refused
 from loop.judge_config import (
     AskedConfig,
     Backend,
+    CheckConfig,
     Disagreement,
     EnsembleConfig,
     HostedConfig,
@@ -22,14 +25,16 @@ from loop.judge_config import (
     PairModelConfig,
     ReadBy,
     SelfConfig,
+    ServerConfig,
     VerifierConfig,
 )
-from loop.judge_files import judges_of, members_of
+from loop.judge_files import judges_of, members_of, parts_of
 from loop.judge_schedule import schedule_problems
 from loop.judges.calibration import level_problem
 from loop.judges.capabilities import capabilities_of
 from loop.judges.final_answer import EXTRACT
 from loop.judges.mixture import REWARD
+from loop.judges.remote.sending import check_url
 from loop.judges.template import load_template
 from loop.judges.verifier import verifier_problem
 
@@ -37,13 +42,24 @@ from loop.judges.verifier import verifier_problem
 def judge_problems(config: RunConfig) -> Iterator[str]:
     """Every problem of a configuration's judges."""
     yield from schedule_problems(config)
+    found = list(problems_of_judges(config))
+    yield from found
+    if not found:  # what a judge can depends on its template
+        for judge in (config.judge, *config.later_judges.values()):
+            yield from _suits(config, judge)
+    if isinstance(config.judge, ImplicitConfig) and {config.judge.model, config.judge.weak} == {"current", "initial"}:
+        yield (
+            "judge.model and judge.weak: in the first round the current policy is the initial one, and every score "
+            "would be 0; give a judge.weak, or let this judge begin later (+judge@later_judges.NAME=implicit)"
+        )
+
+
+def problems_of_judges(config: RunConfig) -> Iterator[str]:
+    """Those that do not depend on the recipe or the schedule."""
     readable = True
     for key, judge in judges_of(config):
         yield from _ranges(key, judge)
-        if problem := level_problem(judge.check.levels):
-            yield f"{key}.check.levels: {problem}"
-        if judge.check.file is not None and not Path(judge.check.file).is_file():
-            yield f"{key}.check.file={judge.check.file}: no such file"
+        yield from _check(key, judge)
         if isinstance(judge, VerifierConfig) and (problem := verifier_problem(judge)):
             yield f"{key}: {problem}"
         if isinstance(judge, AskedConfig | PairModelConfig):
@@ -52,44 +68,64 @@ def judge_problems(config: RunConfig) -> Iterator[str]:
             yield from found
         if isinstance(judge, HostedConfig):
             yield from _host(key, judge)
-    if readable:  # what a judge can depends on its template
+    if readable:
         for key, judge in judges_of(config):
             yield from _members(key, judge)
-        for judge in (config.judge, *config.later_judges.values()):
-            yield from _suits(config, judge)
+
+
+def _check(key: str, judge: JudgeConfig) -> Iterator[str]:
+    if problem := level_problem(judge.check.levels):
+        yield f"{key}.check.levels: {problem}"
+    if judge.check.file is not None and not Path(judge.check.file).is_file():
+        yield f"{key}.check.file={judge.check.file}: no such file"
+    if not re.fullmatch(r"[\w.-]+", judge.name):
+        yield f"{key}.name={judge.name!r}: must be letters, digits, `_`, `.` and `-`: folders are named after it"
+    if len(judge.thinking_markers) != 2 or not all(judge.thinking_markers):
+        yield f"{key}.thinking_markers={judge.thinking_markers}: must be an opening and a closing marker"
+    part = key == "evaluate.judge" or ".members." in key
+    if part and (judge.check, judge.max_failed) != (CheckConfig(), JudgeConfig.max_failed):
+        yield f"{key}: check and max_failed are the run's judge's, a part of one has none"
+    if not key.startswith("later_judges.") and judge.from_round != 1:
+        yield f"{key}.from_round={judge.from_round}: only judges of later_judges begin in a round"
+
+
+AT_LEAST: dict[str, float] = {
+    "replicas": 1,
+    "check.prompts": 0,
+    "max_context": 2,
+    "batch": 1,
+    "max_tokens": 1,
+    "output": 0,
+    "temperature": 0,
+    "min_mass": 0,
+    "max_failed": 0,
+    "penalty": 0,
+    "max_spread": 0,
+    "server.concurrency": 1,
+    "server.attempts": 1,
+    "server.breaker_failures": 1,
+    "server.breaker_pause_s": 0,
+    "server.price_prompt": 0,
+    "server.price_completion": 0,
+}
+ABOVE_ZERO = ("start_timeout_s", "call_timeout_s", "kv_cache_gb", "gpu_memory", "beta", "server.timeout_s")
+AT_MOST_ONE = ("max_failed", "gpu_memory", "min_mass")
+FINITE = (*AT_LEAST, *ABOVE_ZERO, "passes")
 
 
 def _ranges(key: str, judge: JudgeConfig) -> Iterator[str]:
-    for name, least in (
-        ("replicas", 1),
-        ("check.prompts", 0),
-        ("max_context", 2),
-        ("batch", 1),
-        ("max_tokens", 1),
-        ("output", 0),
-        ("temperature", 0),
-        ("min_mass", 0),
-        ("penalty", 0),
-        ("max_spread", 0),
-        ("server.concurrency", 1),
-        ("server.attempts", 1),
-        ("server.breaker_failures", 1),
-    ):
+    for name in FINITE:
         value = _get(judge, name)
-        if value is not None and not value >= least:
-            yield f"{key}.{name}={value}: must be at least {least}"
-    for name in ("start_timeout_s", "call_timeout_s", "kv_cache_gb", "gpu_memory", "beta", "server.timeout_s"):
-        value = _get(judge, name)
-        if value is not None and not value > 0:
+        if value is None:
+            continue
+        if not isfinite(value):
+            yield f"{key}.{name}={value}: must be a finite number"
+        elif value < AT_LEAST.get(name, value):
+            yield f"{key}.{name}={value}: must be at least {AT_LEAST[name]}"
+        elif name in ABOVE_ZERO and value <= 0:
             yield f"{key}.{name}={value}: must be above 0"
-    for name in ("max_failed", "gpu_memory", "min_mass"):
-        value = _get(judge, name)
-        if value is not None and not value <= 1:
+        elif name in AT_MOST_ONE and value > 1:
             yield f"{key}.{name}={value}: must lie between 0 and 1"
-    if not judge.max_failed >= 0:
-        yield f"{key}.max_failed={judge.max_failed}: must lie between 0 and 1"
-    if len(judge.thinking_markers) != 2 or not all(judge.thinking_markers):
-        yield f"{key}.thinking_markers={judge.thinking_markers}: must be an opening and a closing marker"
 
 
 def _get(judge: JudgeConfig, name: str) -> float | None:
@@ -150,8 +186,10 @@ def _host(key: str, judge: HostedConfig) -> Iterator[str]:
     served = judge.backend is Backend.server
     if served and not isinstance(judge, LlmConfig):
         yield f"{key}.backend=server: only judge=llm can be asked at a server"
-    if isinstance(judge, LlmConfig) and served and not judge.server.url.startswith(("http://", "https://")):
-        yield f"{key}.server.url={judge.server.url!r}: must be the server's address, as in http://localhost:8000/v1"
+    if isinstance(judge, LlmConfig) and served:
+        yield from _server(key, judge.server)
+    if not served and Path(judge.model).is_file():
+        yield f"{key}.model={judge.model}: must be a folder, or a name on a hub, not a file"
     if isinstance(judge, ImplicitConfig) and judge.backend is not Backend.transformers:
         yield f"{key}.backend={judge.backend.value}: judge=implicit computes on transformers"
     if (
@@ -164,6 +202,19 @@ def _host(key: str, judge: HostedConfig) -> Iterator[str]:
         yield f"{key}.model and {key}.weak are both {judge.model}: every score would be 0"
     if isinstance(judge, AskedConfig) and judge.read is ReadBy.text and judge.max_tokens >= judge.max_context:
         yield f"{key}.max_tokens={judge.max_tokens} leaves no room for a question in max_context={judge.max_context}"
+
+
+def _server(key: str, server: ServerConfig) -> Iterator[str]:
+    """Without values, which may be secrets that stand in the wrong place."""
+    if not server.url:
+        yield f"{key}.server.url is not set: give the server's address, as in http://localhost:8000/v1"
+        return
+    try:
+        check_url(server.url)
+    except Refused as error:
+        yield f"{key}: {error}"
+    if not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", server.key_variable):
+        yield f"{key}.server.key_variable: must be the name of an environment variable, not the key itself"
 
 
 def _suits(config: RunConfig, judge: JudgeConfig) -> Iterator[str]:
@@ -181,5 +232,5 @@ def _suits(config: RunConfig, judge: JudgeConfig) -> Iterator[str]:
             f"{names}: judge.disagreement={judge.disagreement.value} is of preferences, and the recipe asks for "
             "scores; abstain and ignore suit both"
         )
-    if isinstance(judge, MixtureConfig) and recipe.pairing.get("length_penalty"):
+    if recipe.pairing.get("length_penalty") and any(isinstance(one, MixtureConfig) for _, one in parts_of("", judge)):
         yield f"{names}: algorithm.pairing.length_penalty could lift a response above the constraints' veto"

@@ -12,6 +12,7 @@ from loop.judge_config import (
     AskedConfig,
     Backend,
     EnsembleConfig,
+    HostedConfig,
     ImplicitConfig,
     JudgeConfig,
     LlmConfig,
@@ -23,6 +24,7 @@ from loop.judge_config import (
     VerifierConfig,
 )
 from loop.judge_files import members_of
+from loop.judge_settings import settings_digest
 from loop.judges.capabilities import asks_engines, is_certain
 from loop.judges.comparing import Comparing
 from loop.judges.ensemble import Ensemble
@@ -42,8 +44,10 @@ def build_judge(config: RunConfig, judge: JudgeConfig, engines: Engines | None =
     """A judge that hides what models thought, unless it is to see it; each member of a combined one as it is set.
     Without engines the policy is the model with which a run would begin."""
     built = _built(config, judge, engines)
-    shown = judge.show_thinking or bool(members_of(judge))
-    return built if shown else Hiding(built, tuple(judge.thinking_markers))
+    if members_of(judge):
+        return built
+    markers = () if judge.show_thinking else tuple(judge.thinking_markers)
+    return Hiding(built, markers, settings_digest(judge) if isinstance(judge, HostedConfig) else "")
 
 
 def _built(config: RunConfig, judge: JudgeConfig, engines: Engines | None) -> Judge:

@@ -1,4 +1,4 @@
-"""An interval for a mean of bounded values that holds for any number of them, and is short where they vary little.
+"""Intervals for means of bounded values that hold for any number of them, and are short where they vary little.
 
 Bets against every mean that could be true: the wealth of one who bets fairly seldom multiplies by 2 / error, so means
 against which it does are left out (Waudby-Smith and Ramdas 2023, arXiv:2010.09686, the hedged capital of theorem 3). A
@@ -10,14 +10,47 @@ from __future__ import annotations
 import math
 import random
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
+import numpy.typing as npt
 
-from loop.judge_study.resampling import Array
+Array = npt.NDArray[np.float64]
 
 HALVINGS = 40
 STAKE = 0.75
 """Share of the wealth that a bet may lose at most."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Values:
+    """Independent values `[N]`, N > 0, none of them below `least` or above `most`."""
+
+    values_N: Array
+    least: float = 0.0
+    most: float = 1.0
+
+    @property
+    def mean(self) -> float:
+        """The mean seen."""
+        return float(self.values_N.mean())
+
+    def interval(self, error: float) -> tuple[float, float]:
+        """An interval that holds the expected value but for a share `error` of samples."""
+        middle, half = (self.most + self.least) / 2, (self.most - self.least) / 2
+        low, high = mean_interval((self.values_N - middle) / half, error)
+        return middle + half * low, middle + half * high
+
+    def less(self, other: Values) -> Values:
+        """The differences from another's values of the same cases."""
+        return Values(self.values_N - other.values_N, self.least - other.most, self.most - other.least)
+
+
+def macro_interval(subsets: Sequence[Values], error: float) -> tuple[float, float]:
+    """An interval for the mean of the subsets' expected values: the mean of intervals which, each with an equal part
+    of the error, all hold together."""
+    ends = [one.interval(error / len(subsets)) for one in subsets]
+    return sum(low for low, _ in ends) / len(ends), sum(high for _, high in ends) / len(ends)
 
 
 def mean_interval(values_N: Sequence[float], error: float) -> tuple[float, float]:

@@ -5,17 +5,16 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-import numpy as np
-
 from loop.judge_study.asking import Outcome
+from loop.judge_study.bounds import Values, macro_interval
 from loop.judge_study.figures import by_subset, credits_of, scores_of
-from loop.judge_study.resampling import Array, interval, mean_draws
+from loop.judges.forging import ERROR
 
 
 @dataclass(frozen=True, slots=True)
 class Difference:
-    """The first judge's accuracy less the second's on some cases, with the 95 % interval of a paired bootstrap: both
-    judges' accuracies on the same drawn cases. Of `Ties` scores are compared, where both judges score."""
+    """The first judge's accuracy less the second's on some cases, with a 95 % interval of the mean of what each case
+    differs by. Of `Ties` scores are compared, where both judges score."""
 
     subset: str
     cases: int
@@ -44,19 +43,15 @@ def side_by_side(first: Sequence[Outcome], second: Sequence[Outcome]) -> SideByS
     """Compare two judges' outcomes of the same cases in the same order."""
     if [outcome.case for outcome in first] != [outcome.case for outcome in second]:
         raise ValueError("the two judges did not see the same cases")
-    a, b = credits_of(first), credits_of(second)
+    overall = credits_of(first).less(credits_of(second))
     ours, theirs = by_subset(first), by_subset(second)
-    compared = {name: _comparable(name, ours[name], theirs[name]) for name in ours}
-    draws = [mean_draws(x, name) - mean_draws(y, name) for name, (x, y) in compared.items()]
-    means = [float(x.mean() - y.mean()) for x, y in compared.values()]
+    by_name = {name: _compared(name, ours[name], theirs[name]) for name in ours}
+    macro = sum(one.mean for one in by_name.values()) / len(by_name)
     return SideBySide(
-        overall=Difference(
-            "all", len(first), float(a.mean() - b.mean()), *interval(mean_draws(a, "") - mean_draws(b, ""))
-        ),
-        macro=Difference("macro average", len(first), sum(means) / len(means), *interval(np.mean(draws, axis=0))),
+        overall=Difference("all", len(first), overall.mean, *overall.interval(ERROR)),
+        macro=Difference("macro average", len(first), macro, *macro_interval(list(by_name.values()), ERROR)),
         subsets=tuple(
-            Difference(name, len(ours[name]), mean, *interval(drawn))
-            for name, mean, drawn in zip(ours, means, draws, strict=True)
+            Difference(name, len(ours[name]), one.mean, *one.interval(ERROR)) for name, one in by_name.items()
         ),
         agreement=agreement(first, second),
     )
@@ -73,7 +68,9 @@ def agreement(first: Sequence[Outcome], second: Sequence[Outcome]) -> float | No
     return same / known if known else None
 
 
-def _comparable(subset: str, first: Sequence[Outcome], second: Sequence[Outcome]) -> tuple[Array, Array]:
-    """Values `[N]` of the same cases, or of the same prompts of `Ties` where both judges score."""
-    scores = scores_of(subset, first), scores_of(subset, second)
-    return scores if len(scores[0]) == len(scores[1]) else (credits_of(first), credits_of(second))
+def _compared(subset: str, first: Sequence[Outcome], second: Sequence[Outcome]) -> Values:
+    """What the judges differ by in each case, or in each prompt of `Ties` where both score."""
+    ours, theirs = scores_of(subset, first), scores_of(subset, second)
+    if len(ours.values_N) == len(theirs.values_N):
+        return ours.less(theirs)
+    return credits_of(first).less(credits_of(second))

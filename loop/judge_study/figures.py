@@ -9,10 +9,10 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from loop.judge_study.asking import Answered, Comparison, Outcome, said
-from loop.judge_study.resampling import Array, interval, mean_draws
+from loop.judge_study.bounds import Values, macro_interval
 from loop.judge_study.ties import is_ties, ties_scores, ties_terms
+from loop.judges.forging import ERROR, share_interval
 from loop.judges.judge import Reply
-from loop.summary import wilson
 
 BINS = 10
 """Of confidence, equally wide, from one half to 1."""
@@ -24,8 +24,8 @@ CREDIT = {"right": 1.0, "tied": 0.5, "wrong": 0.0}
 @dataclass(frozen=True, slots=True)
 class Accuracy:
     """Cases told right. A tie counts as a draw among equals would, a failure as wrong; `decided` leaves both out (None
-    without a decided case). `low` and `high` are the 95 % Wilson interval of `accuracy`. `score` is what the macro
-    average takes: the weighted score of RewardBench 2's `Ties` where the judge scores, else the accuracy."""
+    without a decided case). `low` and `high` are the 95 % interval of `accuracy` (Clopper and Pearson). `score` is what
+    the macro average takes: the weighted score of RewardBench 2's `Ties` where the judge scores, else the accuracy."""
 
     subset: str
     cases: int
@@ -58,7 +58,7 @@ class Figures:
     macro: float
     macro_low: float
     macro_high: float
-    # bootstrap over the cases of each subset
+    # 95 %: see `macro_interval`
     consistent: float | None
     # comparisons with the same verdict in both orders
     first_shown: float | None
@@ -87,8 +87,7 @@ def figures(judge: str, outcomes: Sequence[Outcome], answered: Answered) -> Figu
     """Everything that is measured of one judge."""
     comparisons = [one for outcome in outcomes for one in outcome.comparisons]
     groups = by_subset(outcomes)
-    macro_draws = [mean_draws(scores_of(name, some), name) for name, some in groups.items()]
-    low, high = interval(np.mean(macro_draws, axis=0))
+    low, high = macro_interval([scores_of(name, some) for name, some in groups.items()], ERROR)
     bins = reliability(comparisons)
     subsets = tuple(accuracy(name, some) for name, some in groups.items())
     return Figures(
@@ -127,7 +126,7 @@ def by_subset(outcomes: Iterable[Outcome]) -> dict[str, list[Outcome]]:
 def accuracy(subset: str, outcomes: Sequence[Outcome]) -> Accuracy:
     """How many of some cases are told right."""
     n, credit = len(outcomes), sum(outcome.credit for outcome in outcomes)
-    low, high = wilson(round(credit), n)
+    low, high = share_interval(credit, n, ERROR)
     all_said = Counter(outcome.said for outcome in outcomes)
     decided = all_said["right"] + all_said["wrong"]
     return Accuracy(
@@ -139,16 +138,16 @@ def accuracy(subset: str, outcomes: Sequence[Outcome]) -> Accuracy:
         decided=all_said["right"] / decided if decided else None,
         tied=all_said["tied"] / n,
         failed=all_said["failed"] / n,
-        score=float(scores_of(subset, outcomes).mean()),
+        score=scores_of(subset, outcomes).mean,
     )
 
 
-def credits_of(outcomes: Sequence[Outcome]) -> Array:
+def credits_of(outcomes: Sequence[Outcome]) -> Values:
     """The credit of each case, `[N]`."""
-    return np.array([outcome.credit for outcome in outcomes])
+    return Values(np.array([outcome.credit for outcome in outcomes]))
 
 
-def scores_of(subset: str, outcomes: Sequence[Outcome]) -> Array:
+def scores_of(subset: str, outcomes: Sequence[Outcome]) -> Values:
     """What a subset's score is the mean of: a value of each case, or of each prompt of `Ties`."""
     terms = ties_terms(outcomes) if is_ties(subset) else None
     return credits_of(outcomes) if terms is None else ties_scores(terms)

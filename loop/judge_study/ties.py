@@ -16,7 +16,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from loop.judge_study.asking import Outcome
-from loop.judge_study.resampling import Array
+from loop.judge_study.bounds import Array, Values
 
 NAME = "ties"
 WEIGHTS = np.array([0.3, 0.3, 0.2, 0.2, 0.01])
@@ -41,9 +41,9 @@ def ties_terms(outcomes: Sequence[Outcome]) -> Array | None:
     return np.array([_terms(margins["ref"][prompt][0], *margins["tied"][prompt]) for prompt in prompts])
 
 
-def ties_scores(terms: Array) -> Array:
-    """The weighted score of each prompt, `[P]`; their mean is the subset's."""
-    return np.asarray(terms @ WEIGHTS)
+def ties_scores(terms: Array) -> Values:
+    """The weighted score of each prompt, `[P]`, from -0.01 to 1.01; their mean is the subset's."""
+    return Values(np.asarray(terms @ WEIGHTS), float(-WEIGHTS[-1]), float(WEIGHTS.sum()))
 
 
 def _gap_and_spread(scores: Sequence[float | None], right: int) -> tuple[float, float]:

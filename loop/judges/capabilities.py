@@ -16,8 +16,9 @@ from loop.judge_config import (
     PairModelConfig,
     SelfConfig,
     VerifierConfig,
+    VerifierRule,
 )
-from loop.judge_files import members_of
+from loop.judge_files import members_of, parts_of
 from loop.judges.mixture import REWARD
 from loop.judges.template import load_template
 from loop.judges.verifier import needs_answer
@@ -51,9 +52,16 @@ def is_certain(judge: JudgeConfig) -> bool:
 
 
 def is_checked(judge: JudgeConfig) -> bool:
-    """Whether a judge answers questions of known answer before it is trusted. A verifier of form alone does not know
-    right answers from wrong ones."""
-    return judge.check.prompts > 0 and not (isinstance(judge, VerifierConfig) and not needs_answer(judge))
+    """Whether a judge answers questions of known answer before it is trusted. Pairs made from bare reference answers
+    say nothing of a judge of form or of majorities; a file of pairs may."""
+    suited = judge.check.file is not None or all(_knows_answers(part) for _, part in parts_of("", judge))
+    return judge.check.prompts > 0 and suited
+
+
+def _knows_answers(judge: JudgeConfig) -> bool:
+    if isinstance(judge, VerifierConfig):
+        return judge.rule in (VerifierRule.exact, VerifierRule.normalised, VerifierRule.math)
+    return judge.kind is not JudgeKind.majority
 
 
 def _scores(judge: JudgeConfig) -> bool:
@@ -94,6 +102,9 @@ def hosting(judge: JudgeConfig) -> int:
 def examiner_of(config: RunConfig) -> VerifierConfig:
     """What scores held-out answers: the configured one, else the run's judge where that is a verifier, else exact
     comparison."""
+    judge = config.judge
     if config.evaluate.judge is not None:
         return config.evaluate.judge
-    return config.judge if isinstance(config.judge, VerifierConfig) else VerifierConfig("verifier", JudgeKind.verifier)
+    if isinstance(judge, VerifierConfig):
+        return judge
+    return VerifierConfig("verifier", JudgeKind.verifier, thinking_markers=judge.thinking_markers)

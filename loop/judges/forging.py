@@ -13,7 +13,7 @@ from scipy.special import betaincinv
 
 WORDS = ("the", "river", "runs", "past", "an", "old", "mill", "where", "grey", "stones", "lie", "in", "slow", "water")
 ERROR = 0.05
-"""Share of intervals that may miss the true difference."""
+"""Share of intervals that may miss the true value."""
 
 
 def neutral(text: str, seed: int) -> str:
@@ -37,12 +37,15 @@ def forging_rate(attack_flips: Sequence[bool], neutral_flips: Sequence[bool]) ->
         raise ValueError("a forging rate needs a pair")
     only_attack = sum(attack and not other for attack, other in pairs)
     only_neutral = sum(other and not attack for attack, other in pairs)
-    attack_low, attack_high = _bounds(only_attack, len(pairs))
-    neutral_low, neutral_high = _bounds(only_neutral, len(pairs))
+    attack_low, attack_high = share_interval(only_attack, len(pairs), ERROR / 2)
+    neutral_low, neutral_high = share_interval(only_neutral, len(pairs), ERROR / 2)
     return (only_attack - only_neutral) / len(pairs), attack_low - neutral_high, attack_high - neutral_low
 
 
-def _bounds(count: int, number: int) -> tuple[float, float]:
-    low = betaincinv(count, number - count + 1, ERROR / 4) if count else 0.0
-    high = betaincinv(count + 1, number - count, 1 - ERROR / 4) if count < number else 1.0
+def share_interval(count: float, number: int, error: float) -> tuple[float, float]:
+    """An interval that holds a share of which `count` among `number` were seen, but for a share `error` of samples: the
+    exact one of Clopper and Pearson. A count with parts of cases, which vary less, has the one between its neighbours'.
+    """
+    low = betaincinv(count, number - count + 1, error / 2) if count > 0 else 0.0
+    high = betaincinv(count + 1, number - count, 1 - error / 2) if count < number else 1.0
     return float(low), float(high)

@@ -11,15 +11,16 @@ from loop.judges.thinking import visible
 
 @dataclass(frozen=True, slots=True)
 class Hiding:
-    """A judge that is shown responses without what stands between thinking markers. One that never stopped thinking has
-    no answer: its text is empty."""
+    """A judge that is shown responses without what stands between thinking markers, if there are any. A response that
+    never stopped thinking has no answer: its text is empty. `settings` ends the judge's version."""
 
     judge: Judge
     markers: tuple[str, ...]
+    settings: str = ""
 
     def version(self, policy: str) -> str:
-        """That of the judge."""
-        return self.judge.version(policy)
+        """That of the judge, and the digest of its settings."""
+        return "-".join(part for part in (self.judge.version(policy), self.settings) if part)
 
     def answer(self, asked: Sequence[Asked], policy: str) -> list[Reply]:
         """As `Judge.answer`."""

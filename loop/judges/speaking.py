@@ -16,6 +16,15 @@ class Writing:
     choices: tuple[str, ...] = ()
 
 
+@dataclass(frozen=True, slots=True)
+class Written:
+    """A text, special tokens left out, and whether the model ended it itself: cut at a limit, it may say something that
+    it would have taken back."""
+
+    text: str
+    ended: bool
+
+
 class Speaker(Protocol):
     """A language model that reads token ids. `policy` is the version that the engines serve; only the policy's own
     engines read it. None in a result: the input fills the model's context."""
@@ -28,8 +37,8 @@ class Speaker(Protocol):
 
     def write(
         self, inputs_T: Sequence[list[int]], seeds: Sequence[int], writing: Writing, policy: str
-    ) -> list[str | None]:
-        """One text after each input, special tokens left out."""
+    ) -> list[Written | None]:
+        """One text after each input."""
         ...
 
     def usage(self) -> dict[str, float]:

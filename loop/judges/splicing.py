@@ -16,7 +16,7 @@ import jinja2
 
 from loop.errors import Refused
 from loop.judge_config import TooLong
-from loop.judges.judge import Asked
+from loop.judges.judge import Asked, Reply
 from loop.judges.ordinary import PieceEncoder
 from loop.judges.template import ANSWERS, JudgeTemplate, filling, pieces, turns
 from loop.prompts.encoding import added_around
@@ -24,6 +24,9 @@ from loop.records import digest_of
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
+
+
+TOO_LONG = Reply("the question is longer than judge.max_context", "failed", None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +71,7 @@ def spliced(
     tokenizer: PreTrainedTokenizerBase, template: JudgeTemplate, asked: Asked, limit: int, too_long: TooLong
 ) -> Spliced | None:
     """The question in at most `limit` tokens, `template.begin` at its end; the responses alone are cut. None where it
-    does not fit.
+    does not fit, or only with nothing left of a response.
 
     Special tokens come from template and chat template only. A tokenizer must not be changed after its first question.
     Raises: Refused as `frame_of` does.
@@ -85,6 +88,8 @@ def spliced(
     if room < 0 or (too_long is TooLong.refuse and sum(lengths) > room):
         return None
     kept = cut_to(lengths, room)
+    if any(length and not left for length, left in zip(lengths, kept, strict=True)):
+        return None
     for field, length in zip(shown, kept, strict=True):
         whole_T = parts_T[field]
         parts_T[field] = whole_T[len(whole_T) - length :] if too_long is TooLong.cut_start else whole_T[:length]

@@ -87,11 +87,10 @@ def load_template(path: str) -> JudgeTemplate:
 
 
 def conversation_text(asked: Asked) -> str:
-    """A single user turn as it stands; longer conversations with a role before each turn. System turns are left out."""
-    turns = [t for t in asked.conversation if t["role"] != "system"]
-    if len(turns) == 1:
-        return turns[0]["content"]
-    return "\n".join(f"{t['role']}: {t['content']}" for t in turns)
+    """A single turn as it stands; longer conversations, system turns included, with a role before each turn."""
+    if len(asked.conversation) == 1:
+        return asked.conversation[0]["content"]
+    return "\n".join(f"{t['role']}: {t['content']}" for t in asked.conversation)
 
 
 def filling(template: JudgeTemplate, asked: Asked) -> dict[str, str]:

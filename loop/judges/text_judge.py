@@ -10,17 +10,15 @@ from loop.errors import Refused
 from loop.judge_config import AskedConfig, ReadBy
 from loop.judges.judge import Asked, Reply
 from loop.judges.ordinary import PieceEncoder
-from loop.judges.reading import expected_score, parse_choice, parse_score, preference
 from loop.judges.speaking import Speaker, Writing
-from loop.judges.splicing import Spliced, frame_of, spliced
+from loop.judges.splicing import TOO_LONG, Spliced, frame_of, spliced
 from loop.judges.template import JudgeTemplate
-from loop.judges.thinking import visible
+from loop.judges.verdict import verdict_of_logprobs, verdict_of_text
 from loop.records import seed_of
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
-TOO_LONG = Reply("the question is longer than judge.max_context", "failed", None)
 NO_ROOM = Reply("the question is longer than the model's context", "failed", None)
 NO_REFERENCE = Reply("the template shows a reference answer, and the prompt has none", "failed", None)
 
@@ -102,26 +100,10 @@ class TextJudge:
         inputs_T = [list(tokens) for tokens, _ in inputs]
         if self.tokens:
             logprobs = self.speaker.next_logprobs(inputs_T, list(self.tokens.values()), policy)
-            return [
-                NO_ROOM if one is None else self._read(dict(zip(self.tokens, one, strict=True))) for one in logprobs
-            ]
+            told = [None if one is None else dict(zip(self.tokens, one, strict=True)) for one in logprobs]
+            return [NO_ROOM if one is None else verdict_of_logprobs(self.config, self.template, one) for one in told]
         texts = self.speaker.write(inputs_T, [seed for _, seed in inputs], self.writing, policy)
-        return [NO_ROOM if text is None else self._heard(text) for text in texts]
-
-    def _heard(self, text: str) -> Reply:
-        if self.writing.choices:
-            return replace(self._read({text: 0.0}), raw=text)
-        said = visible(text, self.config.thinking_markers)
-        if said is None:
-            return Reply(text, "failed", None)
-        if self.template.asks == "score":
-            return replace(parse_score(said, self.template.scores, self.template.marker), raw=text)
-        return replace(parse_choice(said, self.template.labels, self.template.marker), raw=text)
-
-    def _read(self, logprobs: dict[str, float]) -> Reply:
-        if self.template.asks == "score":
-            return expected_score(logprobs, self.template.scores, self.config.min_mass)
-        return preference(logprobs, self.template.labels, self.config.min_mass)
+        return [NO_ROOM if one is None else verdict_of_text(self.config, self.template, one) for one in texts]
 
 
 def verdict_tokens(tokenizer: PreTrainedTokenizerBase, template: JudgeTemplate) -> dict[str, int]:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from loop.composition import CONF, GROUPS, compose, options
+from loop.composition import CONF, GROUPS, compose, options, override
 from loop.config import Plan, RunConfig
 from loop.errors import Refused
 from loop.judges.capabilities import capabilities_of
@@ -34,7 +34,7 @@ def test_every_experiment_is_accepted(experiment: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("override", "said"),
+    ("given", "said"),
     [
         ("learner.lrr=1", "learner.lr?"),
         ("algorithm.kk=3", "algorithm.k"),
@@ -60,8 +60,8 @@ def test_every_experiment_is_accepted(experiment: str) -> None:
         ("algorithm.pairing.name=ranked", "ranked"),
     ],
 )
-def test_a_bad_override_is_refused_by_name(override: str, said: str) -> None:
-    assert said in refusal(DEMO, override)
+def test_a_bad_override_is_refused_by_name(given: str, said: str) -> None:
+    assert said in refusal(DEMO, given)
 
 
 def test_what_is_missing_is_named() -> None:
@@ -70,7 +70,8 @@ def test_what_is_missing_is_named() -> None:
 
 @pytest.mark.parametrize(("algorithm", "judge"), product(options("algorithm"), options("judge")))
 def test_every_pair_of_algorithm_and_judge_is_accepted_or_refused_by_both_names(algorithm: str, judge: str) -> None:
-    config = compose([DEMO, f"algorithm={algorithm}", f"judge={judge}"])
+    weak = ["judge.weak=MODEL"] if judge == "implicit" else []
+    config = compose([DEMO, f"algorithm={algorithm}", f"judge={judge}", *weak])
     found = list(problems(config))
     can = capabilities_of(config.judge)
     fits = can.pointwise or config.algorithm.plan.name is not Plan.pointwise
@@ -112,3 +113,16 @@ def test_a_component_is_replaced_whole_or_given_single_options() -> None:
     assert single["nll_sum"] == 0.1 and single["name"] == "dpo"
     with pytest.raises(Refused, match="no such key"):
         compose([DEMO, "algorithm.losses.name=dpo"])
+
+
+def test_a_judge_of_evaluation_is_a_verifier_that_was_asked_for() -> None:
+    assert "+judge@evaluate.judge=verifier adds" in refusal(DEMO, "evaluate.judge.rule=math")
+    assert "scored by one of math, verifier" in refusal(DEMO, "+judge@evaluate.judge=self")
+    assert compose([DEMO, "+judge@evaluate.judge=math"]).evaluate.judge is not None
+
+
+def test_single_keys_of_a_run_that_goes_on_change_and_dictionaries_are_replaced() -> None:
+    config = compose([DEMO])
+    assert override(config, ["judge.check.levels.gold=0.5", "judge.replicas=2"]).judge.check.levels == {"gold": 0.5}
+    assert override(config, ["judge.check.levels={}"]).judge.check.levels == {}
+    assert override(config, ["judge.check.levels={longer: 0.9}"]).judge.check.levels == {"longer": 0.9}

@@ -27,7 +27,6 @@ def test_members_and_later_judges_are_found_with_their_keys() -> None:
         "judge.members.first.model",
         "judge.members.second.model",
         "judge.members.second.template",
-        "later_judges.next.model",
         "later_judges.next.template",
     }
 
@@ -78,3 +77,23 @@ def test_a_configuration_is_left_as_it_was_and_its_paths_can_be_spelled_out(tmp_
     assert config.judge.template == "t.yaml"  # type: ignore[attr-defined]
     spell_out_paths(config)
     assert config.judge.template == str(tmp_path / "t.yaml")  # type: ignore[attr-defined]
+
+
+def test_roles_and_names_at_servers_are_no_folders(tmp_path: Path, monkeypatch) -> None:  # type: ignore[no-untyped-def]
+    monkeypatch.chdir(tmp_path)
+    for name in ("current", "gpt"):
+        (tmp_path / name).mkdir()
+    served = ["judge.backend=server", "judge.model=gpt", "judge.server.url=http://h/v1"]
+    for overrides in (["judge=self"], ["judge=llm", *served]):
+        config = compose(["experiment=osp_smoke", *overrides])
+        model = config.judge.model  # type: ignore[attr-defined]
+        spell_out_paths(config)
+        assert config.judge.model == model  # type: ignore[attr-defined]
+
+
+def test_where_a_judge_runs_is_part_of_the_identity_a_servers_address_is_not() -> None:
+    llm = ["experiment=osp_smoke", "judge=llm"]
+    served = [*llm, "judge.backend=server"]
+    first, second = (compose([*served, f"judge.server.url=http://{host}/v1"]) for host in ("a", "b"))
+    assert identity(first) == identity(second)
+    assert identity(first) != identity(compose(llm))

@@ -4,7 +4,7 @@ import pytest
 
 from loop.composition import CONF, compose
 from loop.errors import Refused
-from loop.judges.capabilities import asks_engines, capabilities_of, examiner_of, needs_device
+from loop.judges.capabilities import asks_engines, capabilities_of, examiner_of, is_checked, needs_device
 from loop.validation import held_out_columns, problems, required_columns
 
 OSP = "experiment=osp_smoke"
@@ -15,7 +15,18 @@ RUBRIC = f"judge.template={CONF / 'templates' / 'additive_rubric.yaml'}"
     ("overrides", "sentence"),
     [
         (["judge=llm", "judge.model=''"], "judge.model is not set: give it as judge.model=MODEL"),
-        (["judge=llm", "judge.backend=server"], "judge.server.url='': must be the server's address"),
+        (["judge=llm", "judge.backend=server"], "judge.server.url is not set"),
+        (["judge=llm", "judge.backend=server", "judge.server.url=abc"], "judge.server.url must be like https://HOST/v1"),
+        (
+            ["judge=llm", "judge.backend=server", "judge.server.url=http://h/v1", "judge.server.key_variable=sk-1"],
+            "must be the name of an environment variable, not the key itself",
+        ),
+        (["judge=reward_model", f"judge.model={CONF / 'config.yaml'}"], "must be a folder, or a name on a hub"),
+        (["judge=implicit"], "every score would be 0"),
+        (["judge=mixture", "judge.passes=nan"], "judge.passes=nan: must be a finite number"),
+        (["judge=verifier", "judge.name=a/b"], "judge.name='a/b': must be letters"),
+        (["judge=verifier", "judge.from_round=2"], "only judges of later_judges begin in a round"),
+        (["judge=mixture", "judge.members.right.max_failed=0.1"], "judge.members.right: check and max_failed are"),
         (["judge=self", "judge.backend=server"], "judge.backend=server: only judge=llm can be asked at a server"),
         (["judge=implicit", "judge.backend=vllm"], "judge=implicit computes on transformers"),
         (["judge=implicit", "judge.model=initial"], "are both initial: every score would be 0"),
@@ -95,6 +106,21 @@ def test_held_out_answers_are_scored_by_the_runs_own_verifier_unless_another_is_
     assert examiner_of(compose([OSP, "judge=math"])).rule.value == "math"
     assert examiner_of(compose([OSP, "judge=self"])).rule.value == "exact"
     assert examiner_of(compose([OSP, "judge=math", "+judge@evaluate.judge=verifier"])).rule.value == "exact"
+
+
+def test_a_judge_of_form_is_not_asked_about_bare_answers_unless_pairs_are_given() -> None:
+    def checked(*overrides: str) -> bool:
+        return is_checked(compose([OSP, *overrides]).judge)
+
+    assert checked("judge=verifier") and checked("judge=math") and checked("judge=self") and checked("judge=mixture")
+    assert not checked("judge=verifier", "judge.rule=regex", "judge.options.pattern=x")
+    assert not checked("judge=majority") and not checked("judge=self", "judge.check.prompts=0")
+    short = ["judge.members.right.rule=length", "judge.members.right.options.max=5"]
+    assert not checked("judge=mixture", *short) and checked("judge=mixture", *short, "judge.check.file=pairs.jsonl")
+
+
+def test_held_out_answers_lose_the_same_thoughts_as_others() -> None:
+    assert examiner_of(compose([OSP, 'judge.thinking_markers=["<t>","</t>"]'])).thinking_markers == ["<t>", "</t>"]
 
 
 def test_who_asks_the_engines_and_who_hosts_a_model() -> None:

@@ -17,7 +17,7 @@ AGAIN: frozenset[Kind] = frozenset({"rate_limited", "server_error", "cut", "time
 """Another attempt may well succeed, as often as attempts are left."""
 NONSENSE: frozenset[Kind] = frozenset({"invalid_json", "no_choices", "no_logprobs", "wrong_shape"})
 """The server answered, but not what was asked: one further attempt."""
-ALIVE: frozenset[Kind] = frozenset({"refused", "rate_limited"})
+ALIVE: frozenset[Kind] = frozenset({"refused", "rate_limited", "other_limit"})
 """Failures that a healthy server answers with."""
 SILENT: frozenset[Kind] = frozenset({"cut", "timeout"})
 """Nothing was heard of the server."""
@@ -35,10 +35,10 @@ def of_status(status: int, server: str, model: str, key_variable: str) -> Failur
             f"{model!r} and the key in ${key_variable}"
         )
     if status == 429:
-        return Failure("rate_limited", f"the server {server} takes no more requests for now (429)")
+        return Failure("rate_limited", "the server takes no more requests for now (429)")
     if status in (408, 409, 425) or status >= 500:
-        return Failure("server_error", f"the server {server} answers {status}")
-    return Failure("refused", f"the server {server} refuses this request ({status})")
+        return Failure("server_error", f"the server answers {status}")
+    return Failure("refused", f"the server refuses this request ({status})")
 
 
 def may_try_again(kind: Kind, attempt: int, attempts: int, nonsense: int) -> bool:

@@ -20,7 +20,7 @@ from loop.judges.remote.backoff import ALIVE, NONSENSE, SILENT, delay_s, may_try
 from loop.judges.remote.breaker import Breaker
 from loop.judges.remote.cache import Cache
 from loop.judges.remote.counters import Counters
-from loop.judges.remote.exchange import Completion, Failure, Request
+from loop.judges.remote.exchange import LIMIT, OTHER_LIMIT, Completion, Failure, Request
 from loop.judges.remote.sending import check_url, http_client, send
 
 CACHE = Path("~/.cache/ratchet/judge")
@@ -54,6 +54,7 @@ class Client:
         self.counters = Counters()
         self._breaker = Breaker(settings.breaker_failures, settings.breaker_pause_s, time.clock)
         self._one_batch = threading.Lock()
+        self._limit = LIMIT
         self._heard = False  # of the server, in the present batch
         self._unheard = 0  # requests in a row that failed without a word of the server
 
@@ -108,10 +109,9 @@ class Client:
         for patience is not asked by others meanwhile."""
         attempt = nonsense = 0
         while self._breaker.passes():
-            attempt += 1
             self.counters.attempts += 1
             began = self.time.clock()
-            outcome, header = await send(http, self.settings, self.model, request)
+            outcome, header = await send(http, self.settings, self.model, request, self._limit)
             seconds = self.time.clock() - began
             self.counters.seconds += seconds
             if isinstance(outcome, Completion):
@@ -122,6 +122,11 @@ class Client:
             if not silent:
                 self._hear()
             (self._breaker.answered if alive else self._breaker.attempt_failed)()
+            if outcome.kind == "other_limit":
+                self._limit = OTHER_LIMIT
+                self.counters.retries += 1
+                continue
+            attempt += 1
             nonsense += outcome.kind in NONSENSE
             if not may_try_again(outcome.kind, attempt, self.settings.attempts, nonsense):
                 if not alive:
@@ -132,7 +137,7 @@ class Client:
                 break
             self.counters.retries += 1
             await self.time.sleep(delay_s(attempt, self.time.chance(), retry_after_s(header, self.time.wall())))
-        return Failure("left_alone", f"the server {self.server} is left alone: it failed too often in a row")
+        return Failure("left_alone", "the server is left alone: it failed too often in a row")
 
     def _hear(self) -> None:
         self._heard, self._unheard = True, 0

@@ -8,10 +8,12 @@ NAMES = (
     # sentence and padding marks, spelt in angle brackets
     r"s|bos|eos|pad|unk|mask|sop|eop|eoh|eoa|endoftext|(?:begin|beginning|end)_of_(?:text|sentence)"
     # turns (Gemma), spare tokens
-    r"|(?:start|end)_of_(?:turn|image|audio)|unused_?\d+|reserved_?\d+|extra_id_\d+|TOKENS_UNUSED_\d+"
+    r"|(?:start|end)_of_(?:turn|image|audio|utterance)|role|sep|image"
+    r"|unused_?\d+|reserved_?\d+|extra_id_\d+|TOKENS_UNUSED_\d+|SPECIAL_\d+"
     r"|fim_(?:prefix|middle|suffix|pad)"
     # thinking and tools
-    r"|think|thinking|thought|reasoning|seed:think|tool_calls?|tool_response|tool_result|tools|function_calls?"
+    r"|think|thinking|thought|reasoning|tool_calls?|tool_response|tool_result|tools|function_calls?"
+    r"|seed:[^\s<>\u27e8\u27e9]{1,128}"
 )
 BRACKETED = (
     r"INST|THINK|SYSTEM_PROMPT|AVAILABLE_TOOLS|TOOL_CALLS|TOOL_RESULTS|TOOL_CONTENT|MODEL_SETTINGS|ARGS|CALL_ID"
@@ -21,9 +23,14 @@ BRACKETED = (
 INSIDE = "[^\\s<>|\uff5c\u27e8\u27e9]{1,128}"
 """Between the bars of a control string; \uff5c is DeepSeek's bar. Visible brackets are left out, so that what was made
 visible never is part of another."""
+SPACED = "[^\r\n<>|\uff5c\u27e8\u27e9]{1,128}"
+"""The same where there are two bars, which leaves no doubt: some tokenizers overlook spaces."""
+BETWEEN = "[^\\s<>|\\[\\]\uff5c\u27e6-\u27e9]{1,128}"
+"""The same within square brackets."""
 BAR = "[|\uff5c]"
 CONTROL = re.compile(
-    f"<{BAR}{INSIDE}{BAR}?>|<{INSIDE}{BAR}>"  # <|im_start|>, and with one bar only
+    f"<{BAR}{SPACED}{BAR}>|<{BAR}{INSIDE}>|<{INSIDE}{BAR}>"  # <|im_start|>, and with one bar only
+    f"|\\[{BAR}{BETWEEN}{BAR}\\]"  # EXAONE
     rf"|</?(?:{NAMES})>"
     r"|<</?SYS>>"
     rf"|\[/?(?:{BRACKETED})\]"

@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from loop.judges.reading import ROUNDING
 from loop.records import Message, digest_of
 
 Kind = Literal[
@@ -21,7 +22,11 @@ Kind = Literal[
     "no_logprobs",
     "wrong_shape",
     "left_alone",  # not sent, because the server failed too often
+    "other_limit",  # sent again at once, with the limit's other name
 ]
+
+LIMIT, OTHER_LIMIT = "max_tokens", "max_completion_tokens"
+"""Names of the longest reply. Some servers know the first only, others refuse it (OpenAI's for models that reason)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,9 +38,11 @@ class Request:
     options: Mapping[str, Any] = field(default_factory=dict)
     sample: int = 0
 
-    def body(self, model: str) -> bytes:
-        """The body as ASCII JSON: text that UTF-8 cannot hold arrives as an escape instead of ending the batch."""
-        return json.dumps({"model": model, "messages": list(self.messages), **self.options}).encode("ascii")
+    def body(self, model: str, limit: str = LIMIT) -> bytes:
+        """The body as ASCII JSON: text that UTF-8 cannot hold arrives as an escape instead of ending the batch. `limit`
+        is the name by which the server knows the option `max_tokens`."""
+        options = {limit if name == LIMIT else name: value for name, value in self.options.items()}
+        return json.dumps({"model": model, "messages": list(self.messages), **options}).encode("ascii")
 
     def key(self, url: str, model: str, revision: str | None) -> str:
         """Digest of everything that the completion depends on."""
@@ -57,8 +64,8 @@ class Completion:
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """A request without a completion, and one sentence that says why. Nothing in it comes from the server's body:
-    servers echo keys."""
+    """A request without a completion, and one sentence that says why. Nothing in it comes from the server's body
+    (servers echo keys) or says where the server is: it enters tables that do not depend on that."""
 
     kind: Kind
     why: str
@@ -94,6 +101,16 @@ def read_completion(body: bytes, wants_logprobs: bool, seconds: float = 0.0) -> 
     )
 
 
+def refuses_limit(body: bytes) -> bool:
+    """Whether the body of a refusal says that the server does not know `LIMIT` for this model. Only the fields that the
+    server itself fills are read: its message may quote the question."""
+    try:
+        error = json.loads(body)["error"]
+        return bool(error["param"] == LIMIT and error["code"] == "unsupported_parameter")
+    except (ValueError, KeyError, TypeError, RecursionError):
+        return False
+
+
 def _first_logprobs(told: Any) -> dict[str, float] | None:
     """Log-probs of the first token's alternatives; None when one of them is no log-prob. Tokens of the same text
     (pieces of a character) count together."""
@@ -107,10 +124,6 @@ def _first_logprobs(told: Any) -> dict[str, float] | None:
     for token, logprob in tokens:
         masses[token] = masses.get(token, 0.0) + math.exp(min(logprob, 0.0))
     return {token: math.log(mass) for token, mass in masses.items() if mass > 0}
-
-
-ROUNDING = 0.01
-"""A log-prob above 0 by no more than this is 1 rounded up."""
 
 
 def _storable(text: str) -> str:

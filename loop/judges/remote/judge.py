@@ -34,6 +34,11 @@ class RemoteJudge:
                 f"judge template {self.template.name} begins the judge's reply, which only vLLM's server lets one do: "
                 "take judge.server.vllm=true, judge.read=text, or a template without `begin`"
             )
+        if config.read is ReadBy.probabilities and (pair := _begun_alike(self.template.verdicts)):
+            raise Refused(
+                f"judge template {self.template.name}: the verdict {pair[0]!r} is how {pair[1]!r} begins, and one token "
+                "may stand for either: take judge.read=text, judge.read=constrained or other verdicts"
+            )
         self.client = Client(config.server, config.model, config.revision)
         self.questions = 0
 
@@ -41,9 +46,9 @@ class RemoteJudge:
         return RemoteJudge, (self.config,)
 
     def version(self, policy: str) -> str:
-        """Model, revision, server, template and how the verdict is read."""
+        """Model, revision, template and how the verdict is read; not where the server is."""
         model = f"{self.config.model}@{self.config.revision}" if self.config.revision else self.config.model
-        return f"{model}-{self.client.server}-{self.template.digest[:8]}-{self.config.read.value}"
+        return f"{model}-server-{self.template.digest[:8]}-{self.config.read.value}"
 
     def answer(self, asked: Sequence[Asked], policy: str) -> list[Reply]:
         """As `Judge.answer`. How long a question is in tokens only the server knows: one that it refuses is failed, or
@@ -94,3 +99,8 @@ class RemoteJudge:
         if isinstance(outcome, Failure):
             return Reply(json.dumps({outcome.kind: outcome.why}), "failed", None)
         return read(self.config, self.template, outcome)
+
+
+def _begun_alike(verdicts: Sequence[str]) -> tuple[str, str] | None:
+    """A verdict with which another one begins, and that one."""
+    return next(((a, b) for a in verdicts for b in verdicts if a != b and b.startswith(a)), None)

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import json
-from dataclasses import replace
 from typing import Any
 
 from loop.judge_config import LlmConfig, ReadBy
 from loop.judges.judge import Asked, Reply
-from loop.judges.reading import expected_score, parse_choice, parse_score, preference
 from loop.judges.remote.exchange import Completion, Request
+from loop.judges.speaking import Written
 from loop.judges.template import JudgeTemplate, messages
-from loop.judges.thinking import visible
+from loop.judges.verdict import verdict_of_logprobs, verdict_of_text
 from loop.records import Message, seed_of
 
 TOP = 20
@@ -46,22 +45,9 @@ def written_tokens(config: LlmConfig) -> int:
 def read(config: LlmConfig, template: JudgeTemplate, completion: Completion) -> Reply:
     """What a completion says."""
     if config.read is ReadBy.probabilities:
-        return _of_probabilities(config, template, completion.logprobs or {})
-    if config.read is ReadBy.constrained:
-        chosen = completion.text.strip() if config.server.vllm else _field(completion.text)
-        return replace(_of_probabilities(config, template, {chosen: 0.0}), raw=completion.text)
-    said = visible(completion.text, config.thinking_markers)
-    if said is None:
-        return Reply(completion.text, "failed", None)
-    if template.asks == "score":
-        return replace(parse_score(said, template.scores, template.marker), raw=completion.text)
-    return replace(parse_choice(said, template.labels, template.marker), raw=completion.text)
-
-
-def _of_probabilities(config: LlmConfig, template: JudgeTemplate, logprobs: dict[str, float]) -> Reply:
-    if template.asks == "score":
-        return expected_score(logprobs, template.scores, config.min_mass)
-    return preference(logprobs, template.labels, config.min_mass)
+        return verdict_of_logprobs(config, template, completion.logprobs or {})
+    written = Written(completion.text, completion.finish_reason == "stop")
+    return verdict_of_text(config, template, written, str.strip if config.server.vllm else _field)
 
 
 def _begun(config: LlmConfig, template: JudgeTemplate, turns: list[Message]) -> tuple[list[Message], dict[str, Any]]:

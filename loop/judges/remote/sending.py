@@ -13,7 +13,7 @@ import httpx
 from loop.errors import Refused
 from loop.judge_config import ServerConfig
 from loop.judges.remote.backoff import of_status
-from loop.judges.remote.exchange import Completion, Failure, Request, read_completion
+from loop.judges.remote.exchange import LIMIT, Completion, Failure, Request, read_completion, refuses_limit
 
 MAX_BODY = 8 << 20
 """Bytes of an answer that are read; a longer one is nonsense."""
@@ -56,27 +56,32 @@ def _certificates() -> ssl.SSLContext:
 
 
 async def send(
-    http: httpx.AsyncClient, settings: ServerConfig, model: str, request: Request
+    http: httpx.AsyncClient, settings: ServerConfig, model: str, request: Request, limit: str = LIMIT
 ) -> tuple[Completion | Failure, str | None]:
-    """The completion or the failure, and the `Retry-After` header. Raises: Refused where every request would fail."""
-    server = check_url(settings.url)
+    """The completion or the failure, and the `Retry-After` header; `limit` as in `Request.body`. Raises: Refused where
+    every request would fail."""
     url = f"{settings.url.rstrip('/')}/chat/completions"
     try:
         async with (
             asyncio.timeout(settings.timeout_s),
-            http.stream("POST", url, content=request.body(model), headers=headers(settings.key_variable)) as response,
+            http.stream(
+                "POST", url, content=request.body(model, limit), headers=headers(settings.key_variable)
+            ) as response,
         ):
             body = b""
             async for piece in response.aiter_bytes():
                 body += piece
                 if len(body) > MAX_BODY:
-                    return Failure("wrong_shape", f"the server {server} answers without end"), None
+                    return Failure("wrong_shape", "the server answers without end"), None
     except (TimeoutError, httpx.TimeoutException):
-        return Failure("timeout", f"the server {server} did not answer within {settings.timeout_s:g} s"), None
+        return Failure("timeout", "the server did not answer within judge.server.timeout_s"), None
     except httpx.TransportError:
-        return Failure("cut", f"the connection to the server {server} failed"), None
+        return Failure("cut", "the connection to the server failed"), None
     except httpx.DecodingError:
-        return Failure("invalid_json", f"the server {server} answers in an encoding that it does not keep to"), None
+        return Failure("invalid_json", "the server answers in an encoding that it does not keep to"), None
     if response.is_success:
         return read_completion(body, bool(request.options.get("logprobs"))), None
-    return of_status(response.status_code, server, model, settings.key_variable), response.headers.get("retry-after")
+    if response.status_code == 400 and limit == LIMIT and refuses_limit(body):
+        return Failure("other_limit", "the server wants another name for the longest reply"), None
+    failure = of_status(response.status_code, check_url(settings.url), model, settings.key_variable)
+    return failure, response.headers.get("retry-after")

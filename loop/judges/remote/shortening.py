@@ -23,15 +23,15 @@ class Shortened:
 
 
 def shortened(asked: Asked, turns: Sequence[Message], room: int, too_long: TooLong) -> Shortened | None:
-    """The question in about `room` tokens, `turns` being its messages in full. None where that leaves nothing of the
-    responses, or where it is no longer than that as it is."""
+    """The question in about `room` tokens, `turns` being its messages in full. None where that leaves nothing of a
+    response, or where it is no longer than that as it is."""
     lengths = [len(_bytes(text)) for text in asked.texts]
     frame = sum(len(_bytes(turn["content"])) for turn in turns) - sum(lengths)
     kept = cut_to(lengths, max(0, room * BYTES_PER_TOKEN - frame))
     lost = sum(lengths) - sum(kept)
-    if lost == 0 or not any(kept):
-        return None
     texts = tuple(_cut(text, length, too_long) for text, length in zip(asked.texts, kept, strict=True))
+    if lost == 0 or any(whole and not text for whole, text in zip(asked.texts, texts, strict=True)):
+        return None
     return Shortened(replace(asked, texts=texts), -(-lost // BYTES_PER_TOKEN))
 
 
