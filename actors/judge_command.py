@@ -10,6 +10,7 @@ import shutil
 import sys
 import time
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, TextIO
 
@@ -23,6 +24,7 @@ from loop.drawing import checked
 from loop.errors import Refused
 from loop.judge_config import ImplicitConfig, JudgeConfig, SelfConfig
 from loop.judge_files import members_of
+from loop.judge_problems import problems_of_judges, same_at_first
 from loop.judge_study import forgery_report
 from loop.judge_study.asking import Answered, Manner, Outcome, outcomes, questions
 from loop.judge_study.attacks import ATTACKS, Attack, armed, attacking, read_attacks
@@ -66,6 +68,8 @@ def judge(
     for config in configs:
         if capabilities_of(config.judge).needs_reference_answer:
             refuse_without_answers(cases, config.judge.name)
+    for config in configs:
+        _refuse_models(config)
     terminate_as_interrupt()
     notes = [note for config in configs for note in notes_of(config)]
     if strings is not None:
@@ -84,12 +88,22 @@ def judge(
 
 
 def composed(overrides: Sequence[str]) -> RunConfig:
-    """The configuration; only a judge that stands on the policy needs one. Raises: Refused."""
+    """The configuration, of whose judges only the one to be studied is left; only a judge that stands on the policy
+    needs one. Raises: Refused."""
     given = {one.lstrip("+~").split("=", 1)[0].split(".", 1)[0] for one in overrides}
     config = compose(overrides if given & {*POLICY} else [*overrides, "model.path="])
+    config = replace(config, later_judges={}, evaluate=replace(config.evaluate, judge=None))
+    for problem in (*problems_of_judges(config), *same_at_first(config.judge)):
+        raise Refused(problem)
     if not config.model.path and _stands_on_policy(config.judge):
         raise Refused(f"judge={config.judge.name} stands on the policy: say which one with model.path=MODEL")
     return config
+
+
+def _refuse_models(config: RunConfig) -> None:
+    from actors.judges.early import check_judges  # transformers: seconds to import
+
+    check_judges(config)
 
 
 def studied_of(

@@ -5,12 +5,13 @@ from __future__ import annotations
 
 import os
 import signal
+import threading
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
-from multiprocessing import active_children, get_context
+from multiprocessing import active_children, get_context, parent_process
 
 from loop.config import RunConfig
 from loop.errors import InfrastructureFailed
@@ -100,7 +101,16 @@ class _Process:
 def _settle(build: Build, config: RunConfig) -> None:
     os.dup2(2, 1)
     signal.signal(signal.SIGINT, signal.SIG_DFL)  # Ctrl-C reaches every process: this one ends without a traceback
+    threading.Thread(target=_end_with_parent, daemon=True).start()
     _Process.build, _Process.config = staticmethod(build), config
+
+
+def _end_with_parent() -> None:
+    """A parent that was killed ends no process of its pool, and these would wait for work, their models loaded."""
+    parent = parent_process()
+    assert parent is not None, "only a process of the pool settles"
+    parent.join()
+    os.kill(os.getpid(), signal.SIGKILL)
 
 
 def _answer(asked: Sequence[Asked]) -> Part:

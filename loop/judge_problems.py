@@ -47,7 +47,12 @@ def judge_problems(config: RunConfig) -> Iterator[str]:
     if not found:  # what a judge can depends on its template
         for judge in (config.judge, *config.later_judges.values()):
             yield from _suits(config, judge)
-    if isinstance(config.judge, ImplicitConfig) and {config.judge.model, config.judge.weak} == {"current", "initial"}:
+    yield from same_at_first(config.judge)
+
+
+def same_at_first(judge: JudgeConfig) -> Iterator[str]:
+    """What is wrong with a judge that is asked when the current policy still is the initial one."""
+    if isinstance(judge, ImplicitConfig) and {judge.model, judge.weak} == {"current", "initial"}:
         yield (
             "judge.model and judge.weak: in the first round the current policy is the initial one, and every score "
             "would be 0; give a judge.weak, or let this judge begin later (+judge@later_judges.NAME=implicit)"

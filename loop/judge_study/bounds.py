@@ -38,7 +38,7 @@ class Values:
     def interval(self, error: float) -> tuple[float, float]:
         """An interval that holds the expected value but for a share `error` of samples."""
         middle, half = (self.most + self.least) / 2, (self.most - self.least) / 2
-        low, high = mean_interval((self.values_N - middle) / half, error)
+        low, high = mean_interval(((self.values_N - middle) / half).tolist(), error)
         return middle + half * low, middle + half * high
 
     def less(self, other: Values) -> Values:

@@ -5,6 +5,9 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import signal
+import subprocess
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -48,6 +51,24 @@ def test_what_a_judge_refuses_reaches_the_person_and_a_death_is_infrastructure()
         ask(composed(DEMO), asked, quietly, Dying)
 
 
+def test_a_killed_command_leaves_no_process_of_a_judge_behind() -> None:
+    """Every process holds the pipe of standard error, so that its end is that of the last one."""
+    code = (
+        "from actors.judge_command import judge; from tests.actors.stub_judges import Staying; "
+        f"judge({str(FILE)!r}, {DEMO!r}, None, 2, None, False, Staying)"
+    )
+    command = subprocess.Popen([sys.executable, "-c", code], stderr=subprocess.PIPE, text=True)
+    assert command.stderr is not None
+    for line in command.stderr:
+        if line.startswith("stays"):
+            break
+    else:
+        pytest.fail("the judge was not asked")
+    command.send_signal(signal.SIGKILL)
+    command.communicate(timeout=60)  # half as long as the judge stays
+    assert command.returncode == -signal.SIGKILL
+
+
 def test_two_judges_of_different_processes_are_compared_and_their_noise_is_kept_out(
     capfd: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
@@ -70,7 +91,7 @@ def test_the_second_judge_takes_no_override_of_the_first(monkeypatch: pytest.Mon
         return composed(overrides)
 
     monkeypatch.setattr(judge_command, "composed", recorded)
-    given = ["seed=3", *DEMO, "judge.rule=regex"]
+    given = ["seed=3", *DEMO, "judge.rule=normalised"]
     with pytest.raises(Refused, match="nowhere"):
         judge("nowhere.jsonl", given, "judge=verifier judge.rule='math'", None, None, False)
     assert seen == [given, ["seed=3", "experiment=demo", "judge=verifier", "judge.rule=math"]]
@@ -96,6 +117,46 @@ def test_a_self_judge_needs_a_policy_and_says_which_one_it_is() -> None:
     assert "`current` is the policy with which a run would begin, tiny" in note
     assert judge_command.notes_of(composed(["experiment=osp_smoke", "judge=self", "judge.model=initial"])) == []
     assert judge_command.notes_of(composed(DEMO)) == []
+
+
+@pytest.mark.parametrize(
+    ("overrides", "said"),
+    [
+        (["judge=reward_model", "judge.batch=0"], "judge.batch=0: must be at least 1"),
+        (["judge=llm", "judge.max_context=0"], "judge.max_context=0: must be at least 2"),
+        (["judge=self", "judge.template=none.yaml"], "judge.template: "),
+        (["judge=verifier", "judge.thinking_markers=[a]"], "must be an opening and a closing marker"),
+        (["judge=mixture", "judge.members.reward.replicas=0"], "judge.members.reward.replicas=0: must be at least 1"),
+    ],
+)
+def test_what_a_run_would_refuse_of_its_judge_is_refused(overrides: list[str], said: str) -> None:
+    with pytest.raises(Refused) as refused:
+        composed(["experiment=demo", *overrides])
+    assert said in str(refused.value) and "\n" not in str(refused.value)
+
+
+def test_a_judge_is_studied_whatever_recipe_and_other_judges_a_run_has() -> None:
+    config = composed(
+        [
+            *("experiment=demo", "judge=self", "algorithm.plan.name=pointwise"),
+            *("+judge@later_judges.bad=llm", "later_judges.bad.batch=0", "later_judges.bad.from_round=2"),
+            *("+judge@evaluate.judge=verifier", "evaluate.judge.replicas=0"),
+        ]
+    )
+    assert config.judge.name == "self" and not config.later_judges and config.evaluate.judge is None
+
+
+@pytest.mark.parametrize("backend", ["vllm", "transformers"])
+def test_a_model_that_is_none_is_refused_before_a_process_starts(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, backend: str
+) -> None:
+    monkeypatch.setattr(judge_command, "ask", lambda *_: pytest.fail("a process would have started"))
+    for overrides in (["judge=llm", f"judge.model={tmp_path}"], ["judge=self", f"model.path={tmp_path}"]):
+        with pytest.raises(Refused, match=str(tmp_path)):
+            judge(str(FILE), ["experiment=demo", f"judge.backend={backend}", *overrides], None, 1, None, False)
+    against = f"judge=llm judge.model={tmp_path}"
+    with pytest.raises(Refused, match=str(tmp_path)):
+        judge(str(FILE), ["experiment=demo", "judge=verifier"], against, 1, None, False)
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Sequence
 
 from loop.config import RunConfig
@@ -36,3 +37,10 @@ class Refusing(Lengths):
 class Dying(Lengths):
     def answer(self, asked: Sequence[Asked], policy: str) -> list[Reply]:
         os._exit(7)
+
+
+class Staying(Lengths):
+    def answer(self, asked: Sequence[Asked], policy: str) -> list[Reply]:
+        print("stays", flush=True)
+        time.sleep(120)
+        os._exit(0)

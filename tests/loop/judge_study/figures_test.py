@@ -7,7 +7,7 @@ import pytest
 
 from loop.judge_study.asking import Manner
 from loop.judge_study.figures import Figures, accuracy, figures, reliability
-from loop.summary import wilson
+from loop.judges.forging import share_interval
 from tests.loop.judge_study.builders import FAILED, answered, case, pair, said, scored
 
 CERTAIN = Manner(certain=True)
@@ -23,15 +23,26 @@ def test_ties_count_half_failures_as_wrong_and_decided_leaves_both_out() -> None
     assert row.accuracy == (3 + 2 * 0.5) / 8
     assert row.decided == 3 / 4
     assert (row.tied, row.failed, row.cases) == (2 / 8, 2 / 8, 8)
-    assert (row.low, row.high) == wilson(4, 8)
+    assert (row.low, row.high) == share_interval(4, 8, 0.05)
     assert accuracy("all", [pair(*TIED)]).decided is None
+
+
+def test_half_a_case_moves_the_interval_by_half_a_case() -> None:
+    whole, half, none = (accuracy("all", [pair(*RIGHT)] * 4 + [pair(*one)]) for one in (RIGHT, TIED, WRONG))
+    assert half.accuracy == 0.9 and whole.low > half.low > none.low and whole.high > half.high > none.high
+    assert (half.low, half.high) == share_interval(4.5, 5, 0.05)
 
 
 def test_the_macro_average_weighs_subsets_the_same_and_lies_in_its_interval() -> None:
     found = of(*(pair(*one, subset="a") for one in [RIGHT] * 8), *(pair(*one, subset="b") for one in (RIGHT, WRONG)))
     assert [one.subset for one in found.subsets] == ["a", "b"]
     assert found.macro == 0.75 and found.overall.accuracy == 0.9
-    assert found.macro_low == 0.5 and found.macro_high == 1.0  # of b, both right or both wrong
+    assert 0.2 < found.macro_low < 0.5 and found.macro_high == 1.0  # two cases of b say nearly nothing
+
+
+def test_the_macro_average_of_a_judge_that_is_always_right_has_an_interval_with_a_length() -> None:
+    found = of(*(pair(*RIGHT, subset=name) for name in "abc" for _ in range(20)))
+    assert found.macro == 1.0 and found.macro_low == pytest.approx(0.7, abs=0.05) and found.macro_high == 1.0
 
 
 def test_consistency_and_position_are_measured_before_orders_are_averaged() -> None:
@@ -114,3 +125,4 @@ def test_the_score_of_ties_enters_the_macro_average_and_not_the_accuracy() -> No
     found = of(ref, tied, scored(case(["a"], ["b"], "Math"), 0.0, 1.0, manner=CERTAIN))
     assert found.subsets[0].accuracy == 1.0 and found.subsets[0].score == pytest.approx(1.01)
     assert found.macro == pytest.approx(1.01 / 2)
+    assert (found.macro_low, found.macro_high) == pytest.approx((-0.005, 1.005)), "from one prompt and one case"

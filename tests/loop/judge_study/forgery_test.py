@@ -4,14 +4,10 @@ from __future__ import annotations
 
 import io
 import json
-import math
-import random
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 from rich.console import Console
 
 from loop.errors import Refused
@@ -24,7 +20,6 @@ from loop.judge_study.forgery_report import as_json, as_tables
 from loop.judges.forging import forging_rate
 from loop.judges.judge import Asked
 from tests.loop.judge_study.builders import COMPARES, SCORES, case, said
-from tests.loop.judged import untimed
 
 CERTAIN = Manner(certain=True)
 CASES = [case(["right"], ["wrong"], case_id=str(at)) for at in range(60)]
@@ -173,36 +168,6 @@ def test_a_case_weighs_as_much_as_another_over_all_kinds() -> None:
     found = rate_of("all", [entry(0, True), entry(0, None), entry(1, False), entry(1, False), entry(1, False)])
     assert (found.attacked, found.difference, found.cases, found.failed) == (0.5, 0.5, 2, 1)
     assert (found.low, found.high) == mean_interval([1.0, 0.0], 0.05)
-
-
-@untimed
-@given(st.lists(st.floats(-1, 1), min_size=1, max_size=40), st.integers(0, 9))
-def test_an_interval_holds_the_mean_seen_whatever_the_order_and_mirrors(values: list[float], seed: int) -> None:
-    low, high = mean_interval(values, 0.05)
-    assert -1.0 <= low <= math.fsum(values) / len(values) <= high <= 1.0
-    assert mean_interval([-value for value in values], 0.05) == pytest.approx((-high, -low))
-    wider = mean_interval(values, 0.01)
-    assert wider[0] <= low and high <= wider[1]
-
-
-@pytest.mark.parametrize("share", [0.02, 0.3, 0.5])
-def test_the_interval_holds_the_true_mean_in_95_of_100_samples_of_whole_cases(share: float) -> None:
-    """All strings of a case turn together, or none: what a bootstrap of entries would get wrong."""
-    draw, missed = random.Random(0), 0
-    for _ in range(400):
-        low, high = mean_interval([float(draw.random() < share) for _ in range(40)], 0.05)
-        missed += not low <= share <= high
-    assert missed <= 20
-
-
-def test_an_interval_is_shorter_where_cases_are_alike() -> None:
-    alike, apart = [0.3] * 100, [1.0] * 30 + [0.0] * 70
-    (a, b), (c, d) = mean_interval(alike, 0.05), mean_interval(apart, 0.05)
-    assert b - a < 0.5 * (d - c) and a < 0.3 < b and c < 0.3 < d
-    # Zeros are halves of [0, 1]. 200 bets of 3/4 multiply to 40 at the m of 0.75 (0.5 - m) / m = 40^(1/200) - 1.
-    gain = 40 ** (1 / 200) - 1
-    bound = 1 - 2 * (0.375 / (0.75 + gain))
-    assert mean_interval([0.0] * 200, 0.05) == pytest.approx((-bound, bound), rel=0.05)  # the first bets are smaller
 
 
 @pytest.mark.parametrize(

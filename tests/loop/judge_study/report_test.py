@@ -39,7 +39,7 @@ def row(text: str, label: str) -> list[str]:
 def test_a_table_tells_subsets_the_whole_and_the_macro_average() -> None:
     text = printed(studied("llm", None))
     assert "llm (judge-1) on pairs.jsonl" in text
-    assert row(text, "Chat") == ["1", "100%", "20.7", "to", "100.0", "100%", "0.0%", "0.0%"]
+    assert row(text, "Chat") == ["1", "100%", "2.5", "to", "100.0", "100%", "0.0%", "0.0%"]
     assert row(text, "all")[:2] == ["2", "50.0%"] and row(text, "macro average")[0] == "50.0%"
     assert row(text, "failed 1 times") == ["no", "verdict"]
     assert row(text, "cut, failed") == ["0,", "1"]

@@ -67,7 +67,9 @@ def test_the_score_is_that_of_the_published_function() -> None:
         + 0.01 * fmean(math.tanh(g / s - 1) for g, s in zip(narrow, spreads, strict=True))
     )
     terms = ties_terms(outcomes)
-    assert terms is not None and ties_scores(terms).mean() == pytest.approx(expected)
+    assert terms is not None and ties_scores(terms).mean == pytest.approx(expected)
+    scores = ties_scores(terms)
+    assert (scores.least, scores.most) == pytest.approx((-0.01, 1.01)), "every answer wrong, every answer right"
 
 
 def test_there_is_no_score_without_scores_or_without_both_cases_of_a_prompt() -> None:

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from loop.composition import CONF
-from loop.judges.forging import forged, forging_rate, neutral
+from loop.judges.forging import forged, forging_rate, neutral, share_interval
 from tests.loop.judged import untimed
 
 CORPUS = (CONF / "calibration" / "attacks.jsonl").read_text(encoding="utf-8")
@@ -77,6 +77,26 @@ def test_the_interval_holds_the_true_difference_in_95_of_100_cases(attack: float
             if low <= attack - other <= high:
                 held += ways * attack**a * other**b * (1 - attack - other) ** (n - a - b)
     assert held >= 0.95
+
+
+@pytest.mark.parametrize("n", [1, 3, 12])
+@pytest.mark.parametrize("share", [0.03, 0.4, 0.9, 0.97])
+@pytest.mark.parametrize("worth", [1.0, 0.5, 1 / 3])
+def test_the_interval_of_a_share_holds_it_whatever_a_case_counts(n: int, share: float, worth: float) -> None:
+    held = 0.0
+    for count in range(n + 1):
+        low, high = share_interval(worth * count, n, 0.05)
+        if low <= worth * share <= high:
+            held += math.comb(n, count) * share**count * (1 - share) ** (n - count)
+    assert held >= 0.95
+
+
+def test_a_share_that_was_always_or_never_seen_has_an_interval_with_a_length() -> None:
+    bound = 0.025 ** (1 / 20)
+    assert share_interval(20, 20, 0.05) == (pytest.approx(bound), 1.0)
+    assert share_interval(0, 20, 0.05) == (0.0, pytest.approx(1 - bound))
+    (a, b), (c, d) = share_interval(7, 10, 0.05), share_interval(7, 10, 0.01)
+    assert c < a < 0.7 < b < d
 
 
 def test_a_rate_needs_pairs_and_both_verdicts_of_each() -> None:
