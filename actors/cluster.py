@@ -14,6 +14,8 @@ from loop.errors import InfrastructureFailed, Refused
 QUIET = {
     "RAY_USAGE_STATS_ENABLED": "0",
     "RAY_DEDUP_LOGS": "0",
+    # the fleets tell of actors that could not be made; Ray would print their tracebacks
+    "RAY_enable_output_error_log_if_still_retry": "0",
     "TOKENIZERS_PARALLELISM": "false",
     "HF_HUB_DISABLE_TELEMETRY": "1",
     "HF_HUB_DISABLE_PROGRESS_BARS": "1",

@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from actors.engine_settings import EngineSpec, device_settings, prepare_process, require_api
-from actors.writing import writing_parameters
+from actors.writing import writing_parameters, written
 from loop.errors import InfrastructureFailed, Refused
-from loop.judges.speaking import Writing
+from loop.judges.speaking import Writing, Written
 from loop.prompts.tokenizer import tokenizer_digest
 from loop.push import Reading
 from loop.records import FinishReason
@@ -113,7 +113,7 @@ class Engine:
         answers = iter(self._next_logprobs(fitting_T, [choices] * len(fitting_T)))
         return [next(answers) if self._has_room(tokens_T) else None for tokens_T in prefixes_T]
 
-    def write(self, prefixes_T: Sequence[list[int]], seeds: Sequence[int], writing: Writing) -> list[str | None]:
+    def write(self, prefixes_T: Sequence[list[int]], seeds: Sequence[int], writing: Writing) -> list[Written | None]:
         """One text after each prefix, as a judge writes it; None for a prefix that fills the context."""
         fitting = [
             (tokens_T, seed) for tokens_T, seed in zip(prefixes_T, seeds, strict=True) if self._has_room(tokens_T)
@@ -122,7 +122,7 @@ class Engine:
             writing_parameters(writing, seed, self.spec.max_context - len(tokens_T)) for tokens_T, seed in fitting
         ]
         outputs = iter(self._run([tokens_T for tokens_T, _ in fitting], parameters))
-        return [next(outputs).outputs[0].text if self._has_room(tokens_T) else None for tokens_T in prefixes_T]
+        return [written(next(outputs)) if self._has_room(tokens_T) else None for tokens_T in prefixes_T]
 
     def read(self, texts_T: Sequence[list[int]]) -> Reading:
         """Both readings of some texts. The cached one comes first: the other one writes fresh blocks into the cache."""

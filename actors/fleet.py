@@ -12,9 +12,9 @@ from itertools import count
 from typing import Any, Generic, TypeVar
 
 import ray
-from ray.exceptions import ActorDiedError, RayError
+from ray.exceptions import RayError
 
-from actors.calls import is_death, reason_of, translated
+from actors.calls import clause, is_death, translated
 from actors.fleet_events import FleetEvent, ignore
 from actors.supervised import Supervised
 from loop.errors import InfrastructureFailed
@@ -139,14 +139,14 @@ class Fleet(Supervised, Generic[Item, Result]):
 
     def _take_failure(self, call: _Call, error: RayError) -> None:
         if is_death(error):
-            self._died(call.actor, reason_of(error), beyond_restart=isinstance(error, ActorDiedError))
+            self._take_death(call.actor, error)
             return
         own = translated(error, self.name)
         if own is None:
             raise error
         if not retry_helps(own):
             raise own from None
-        self._state = self._state.failed(call.actor, call.key, str(own), self._clock())
+        self._state = self._state.failed(call.actor, call.key, clause(own), self._clock())
         if self._refresh is not None:
             self._state = self._state.doubted(call.actor)
         if self._depends_on is not None:

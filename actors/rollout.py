@@ -15,7 +15,7 @@ from actors.engine import Engine, Sampled
 from actors.engine_settings import EngineSpec
 from loop.crash import reached
 from loop.errors import InfrastructureFailed, Refused
-from loop.judges.speaking import Writing
+from loop.judges.speaking import Writing, Written
 from loop.push import Manifest, Reading
 from loop.push_faults import manifest_faults
 from loop.records import Prompt, Response, ShardRef, digest_of, seed_of
@@ -124,7 +124,7 @@ class RolloutActor:
 
     def write(
         self, policy: str, prefixes_T: Sequence[list[int]], seeds: Sequence[int], writing: Writing
-    ) -> list[str | None]:
+    ) -> list[Written | None]:
         """What `policy` writes as a judge after each prefix; None for a prefix that fills the engine's context.
 
         Raises:

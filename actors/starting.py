@@ -15,17 +15,15 @@ from actors import cluster
 from actors.engine_settings import EngineSpec
 from actors.fleet_events import FleetEvent
 from actors.judge import JudgeActor
-from actors.judges.building import build_judge
-from actors.judges.engines import Engines
+from actors.judges.building import build_both
 from actors.learner_contract import LearnerSettings
 from actors.learner_group import LearnerGroup
 from actors.rollout import RolloutActor
 from actors.supervised import RESTARTABLE
-from loop.config import FleetConfig, RunConfig
+from loop.config import FleetConfig
 from loop.fleet_actor import FleetLimits
 from loop.judge_config import JudgeConfig
-from loop.judges.capabilities import examiner_of, needs_device
-from loop.judges.judge import Judge
+from loop.judges.capabilities import needs_device
 from loop.records import PolicyVersion, Telemetry
 from loop.task import Task
 
@@ -108,12 +106,8 @@ def start_judges(task: Task, judge: JudgeConfig, number: int) -> list[Any]:
     threads = cluster.threads(config.cluster, judge.replicas)
     options = cluster.options(config.cluster, threads, config.cluster.gpus_per_judge if needs_device(judge) else 0.0)
     actor = ray.remote(JudgeActor).options(**options, **RESTARTABLE)
-    build = partial(_judges, config, judge)
+    build = partial(build_both, config, judge)
     return [actor.remote(task.store, task.prompts_path, config.algorithm, build) for _ in range(number)]
-
-
-def _judges(config: RunConfig, judge: JudgeConfig, engines: Engines) -> tuple[Judge, Judge]:
-    return build_judge(config, judge, engines), build_judge(config, examiner_of(config))
 
 
 def start_learners(task: Task, ranks: int) -> LearnerGroup:

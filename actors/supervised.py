@@ -14,11 +14,11 @@ from typing import Any
 import ray
 from ray.exceptions import ActorDiedError, RayError
 
-from actors.calls import is_death, reason_of
+from actors.calls import is_death, raised_while_made, reason_of
 from actors.fleet_events import EventKind, FleetEvent, ignore
 from loop.errors import InfrastructureFailed
 from loop.fleet_actor import Action, FleetLimits, Health
-from loop.fleet_state import FleetState
+from loop.fleet_state import FleetState, retry_helps
 
 RESTARTABLE = {"max_restarts": -1, "max_task_retries": 0}
 """Ray's options of an actor that a fleet supervises: Ray restarts it as often as it dies, until the fleet ends it."""
@@ -150,7 +150,7 @@ class Supervised:
         except RayError as error:
             if not is_death(error):
                 raise
-            self._died(number, reason_of(error), beyond_restart=isinstance(error, ActorDiedError))
+            self._take_death(number, error)
             return
         now = self._clock()
         self._state = self._state.alive(number, pid, version, now)
@@ -179,6 +179,13 @@ class Supervised:
 
     def _late(self, number: int, now: float) -> None:
         self._state = self._state.late(number)
+
+    def _take_death(self, number: int, error: RayError) -> None:
+        """Raises: what kept the actor from being made, where another one would fare no better."""
+        raised = raised_while_made(error)
+        if raised is not None and not retry_helps(raised):
+            raise raised from None
+        self._died(number, reason_of(error), beyond_restart=isinstance(error, ActorDiedError))
 
     def _died(self, number: int, why: str, beyond_restart: bool = False) -> None:
         self._tell("died", number, detail=why)

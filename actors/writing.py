@@ -1,13 +1,14 @@
-"""vLLM's parameters for what a judge writes."""
+"""What a judge writes on vLLM: parameters and results."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from loop.judges.speaking import Writing
+from loop.judges.speaking import Writing, Written
 
 if TYPE_CHECKING:
     from vllm import SamplingParams
+    from vllm.outputs import RequestOutput
 
 
 def writing_parameters(writing: Writing, seed: int, room: int) -> SamplingParams:
@@ -23,3 +24,9 @@ def writing_parameters(writing: Writing, seed: int, room: int) -> SamplingParams
         skip_special_tokens=True,
         spaces_between_special_tokens=False,
     )
+
+
+def written(output: RequestOutput) -> Written:
+    """The text, ended where vLLM says `stop`: an end token, which alone may follow a whole choice."""
+    (told,) = output.outputs
+    return Written(told.text, told.finish_reason == "stop")

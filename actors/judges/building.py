@@ -1,12 +1,11 @@
-"""Judges from their configuration, in the process that will ask them: models are loaded here."""
+"""Judges from their configuration, in the process that will ask them: models are loaded here, and what a kind needs is
+imported here, because imports take seconds and memory in every replica."""
 
 from __future__ import annotations
 
 from dataclasses import replace
 
 from actors.judges.engines import Engines, EnginesSpeaker
-from actors.judges.hosts import speaker_of
-from actors.judges.models import model_version
 from loop.config import RunConfig
 from loop.judge_config import (
     AskedConfig,
@@ -25,19 +24,23 @@ from loop.judge_config import (
 )
 from loop.judge_files import members_of
 from loop.judge_settings import settings_digest
-from loop.judges.capabilities import asks_engines, is_certain
+from loop.judges.capabilities import asks_engines, examiner_of, is_certain
 from loop.judges.comparing import Comparing
 from loop.judges.ensemble import Ensemble
 from loop.judges.hiding import Hiding
 from loop.judges.judge import Judge
 from loop.judges.majority import Majority
 from loop.judges.mixture import Mixture
-from loop.judges.remote.judge import RemoteJudge
 from loop.judges.speaking import Speaker
 from loop.judges.template import load_template
 from loop.judges.text_judge import TextJudge
 from loop.judges.verifier import verifier_of
 from loop.prompts.tokenizer import load_tokenizer
+
+
+def build_both(config: RunConfig, judge: JudgeConfig, engines: Engines) -> tuple[Judge, Judge]:
+    """The judge that training asks, and the one of evaluation."""
+    return build_judge(config, judge, engines), build_judge(config, examiner_of(config))
 
 
 def build_judge(config: RunConfig, judge: JudgeConfig, engines: Engines | None = None) -> Judge:
@@ -61,7 +64,7 @@ def _built(config: RunConfig, judge: JudgeConfig, engines: Engines | None) -> Ju
         case MixtureConfig():
             return Mixture(judge, {name: build_judge(config, one, engines) for name, one in judge.members.items()})
         case RewardModelConfig():
-            from actors.judges.reward_model import RewardModel  # torch, transformers, vLLM: only for who needs them
+            from actors.judges.reward_model import RewardModel
 
             return Comparing(RewardModel(judge), is_certain(judge))
         case PairModelConfig():
@@ -75,9 +78,11 @@ def _built(config: RunConfig, judge: JudgeConfig, engines: Engines | None) -> Ju
             fitting = replace(judge, max_context=min(judge.max_context, room))
             return Comparing(Implicit(fitting, config.model, _speaker(config, engines)), is_certain(judge))
         case LlmConfig() if judge.backend is Backend.server:
+            from loop.judges.remote.judge import RemoteJudge
+
             return _asked(judge, RemoteJudge(judge))
         case LlmConfig():
-            return _text_judge(judge, speaker_of(judge), f"llm-{model_version(judge.model, judge.revision)}")
+            return _hosted(judge, "llm")
         case SelfConfig():
             return _self_judge(config, judge, engines)
     raise AssertionError(f"no such kind of judge: {judge.kind}")
@@ -87,8 +92,14 @@ def _self_judge(config: RunConfig, judge: SelfConfig, engines: Engines | None) -
     initial = replace(judge, model=config.model.path, revision=config.model.revision, dtype=config.model.dtype)
     if judge.model == "current" and (speaker := _speaker(config, engines)):
         return _text_judge(initial, speaker, "self-{policy}")
-    hosted = initial if judge.model in ("current", "initial") else judge
-    return _text_judge(hosted, speaker_of(hosted), f"self-{model_version(hosted.model, hosted.revision)}")
+    return _hosted(initial if judge.model in ("current", "initial") else judge, "self")
+
+
+def _hosted(judge: AskedConfig, kind: str) -> Judge:
+    from actors.judges.hosts import speaker_of
+    from actors.judges.models import model_version
+
+    return _text_judge(judge, speaker_of(judge), f"{kind}-{model_version(judge.model, judge.revision)}")
 
 
 def _speaker(config: RunConfig, engines: Engines | None) -> EnginesSpeaker | None:

@@ -8,7 +8,7 @@ from itertools import cycle
 from typing import Any, TypeVar
 
 from actors.calls import wait
-from loop.judges.speaking import Writing
+from loop.judges.speaking import Writing, Written
 
 T = TypeVar("T")
 
@@ -41,7 +41,7 @@ class EnginesSpeaker:
 
     def write(
         self, inputs_T: Sequence[list[int]], seeds: Sequence[int], writing: Writing, policy: str
-    ) -> list[str | None]:
+    ) -> list[Written | None]:
         """See `Speaker`."""
         return self._asked(inputs_T, lambda engine, at: engine.write.remote(policy, inputs_T[at], seeds[at], writing))
 

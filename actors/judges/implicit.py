@@ -8,12 +8,10 @@ from dataclasses import dataclass, replace
 from math import fsum, isfinite
 from typing import TYPE_CHECKING, Protocol
 
-from transformers import GenerationConfig
-
 from actors.judges.classified import NOT_A_NUMBER, TOO_LONG
 from actors.judges.engines import EnginesSpeaker
-from actors.judges.inputs import part_of
-from actors.judges.models import model_version
+from actors.judges.inputs import part_of, strings_of_turns
+from actors.judges.models import end_token, ends_of, model_version
 from actors.judges.tally import Tally
 from actors.judges.transformers_host import TransformersSpeaker
 from loop.config import ModelConfig, Template
@@ -133,8 +131,8 @@ class _Policy:
         self.tokenizer = load_tokenizer(path, revision)
         self.reader = reader
         self.name = name
-        self._pieces = PieceEncoder(self.tokenizer)
-        self._end = end_token(self.tokenizer, _ends(path, revision))
+        self._pieces = PieceEncoder(self.tokenizer, strings_of_turns(self.tokenizer))
+        self._end = end_token(self.tokenizer, ends_of(path, revision))
 
     def text(self, asked: Asked, config: ImplicitConfig) -> Text | Reply:
         """The question's tokens, or why there are none."""
@@ -157,23 +155,3 @@ def prompt_tokens(tokenizer: PreTrainedTokenizerBase, conversation: Sequence[Mes
         return encode(tokenizer, list(conversation), Template.chat)
     text = "\n".join(turn["content"] for turn in conversation)
     return encode(tokenizer, [{"role": "text", "content": text}], Template.none)
-
-
-def _ends(path: str, revision: str | None) -> int | Sequence[int] | None:
-    try:
-        ends: int | Sequence[int] | None = GenerationConfig.from_pretrained(path, revision=revision).eos_token_id
-    except OSError:  # not every model has one
-        return None
-    return ends
-
-
-def end_token(tokenizer: PreTrainedTokenizerBase, ends: int | Sequence[int] | None) -> int:
-    """The token with which responses end: of the generation configuration's end tokens the tokenizer's own, if it is
-    one of them, else the first. Raises: Refused where there is none."""
-    known = [ends] if isinstance(ends, int) else [*(ends or [])]
-    own = tokenizer.eos_token_id
-    if own is not None and (own in known or not known):
-        return int(own)
-    if not known:
-        raise Refused(f"{tokenizer.name_or_path} has no end token, and responses end with one.")
-    return int(known[0])

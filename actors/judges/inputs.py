@@ -1,6 +1,6 @@
 """Conversation and responses -> a classifier's token ids.
 
-Ids are exactly those of the model's chat template, which is what it was trained on, as long as nobody wrote a special
+Ids are exactly those of the model's chat template, which is what it was trained on, as long as nobody wrote a control
 token's string; such a string is encoded apart, as text. An input that is too long is put together of what stands
 around a response and what is left of its tokens.
 """
@@ -9,15 +9,18 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
+
+import jinja2
 
 from actors.judges.models import ModelInput
 from loop.errors import Refused
 from loop.judge_config import TooLong
 from loop.judges.ordinary import PieceEncoder
 from loop.judges.splicing import cut_to
-from loop.prompts.encoding import added_around, special_strings
+from loop.prompts.encoding import Parts, added_around, parts_of
 from loop.records import Message, digest_of
 
 if TYPE_CHECKING:
@@ -41,9 +44,8 @@ class InputEncoder:
 
     def __init__(self, tokenizer: PreTrainedTokenizerBase) -> None:
         self.tokenizer = tokenizer
-        self._pieces = PieceEncoder(tokenizer)
-        strings = special_strings(tokenizer)
-        self._special = re.compile("|".join(map(re.escape, strings))) if strings else None
+        self._pieces = PieceEncoder(tokenizer, strings_of_turns(tokenizer))
+        self._control = re.compile("(" + "|".join(map(re.escape, self._pieces.strings)) + ")")
 
     def fitted(
         self, conversation: Sequence[Message], responses: Sequence[str], limit: int, too_long: TooLong
@@ -97,22 +99,15 @@ class InputEncoder:
         before, after = parts[at].split(mark)
         return self._encoded([*parts[:at], before]), self._encoded([after, *parts[at + 1 :]], first=False)
 
-    def _parts(self, turns: Sequence[Message]) -> list[str]:
-        """The rendered text, cut where somebody wrote a special token's string: even indices are the rest, odd ones
-        such strings."""
-        found: list[str] = []
-        mark = digest_of("sentinel", list(turns))  # no text holds its own digest
+    def _parts(self, turns: Sequence[Message]) -> Parts:
+        """The rendered text, cut at what somebody wrote and is no text to the tokenizer."""
+        return parts_of(turns, self._cut, self._rendered)
 
-        def sentinel(match: re.Match[str]) -> str:
-            found.append(match[0])
-            return f"[{mark}:{len(found) - 1}]"
-
-        marked = [
-            {**turn, "content": self._special.sub(sentinel, turn["content"]) if self._special else turn["content"]}
-            for turn in turns
-        ]
-        parts = re.split(rf"\[{mark}:(\d+)\]", self._rendered(marked))
-        return [found[int(part)] if index % 2 else part for index, part in enumerate(parts)]
+    def _cut(self, text: str) -> Parts:
+        parts: Parts = self._control.split(text) if self._pieces.strings else [text]
+        if any(self._pieces.control.intersection(self._pieces.trusted(part, True)) for part in parts[::2]):
+            return ["", text, ""]  # the tokenizer finds its tokens in other spellings, too
+        return parts
 
     def _rendered(self, turns: list[Message]) -> str:
         if not self.tokenizer.chat_template:
@@ -127,6 +122,19 @@ class InputEncoder:
             encode = self._pieces.untrusted if index % 2 else self._pieces.trusted
             ids += encode(part, first and not ids) if part else []
         return ids
+
+
+def strings_of_turns(tokenizer: PreTrainedTokenizerBase) -> list[str]:
+    """Strings of added tokens that the chat template writes around turns, white space aside: not every model marks them
+    as special."""
+    written = ""
+    for roles in (("user", "assistant", "user"), ("system", "user", "assistant")) if tokenizer.chat_template else ():
+        turns = [{"role": role, "content": ""} for role in roles]
+        with suppress(jinja2.TemplateError):  # not every template takes every role
+            prompting = roles[-1] == "user"
+            written += str(tokenizer.apply_chat_template(turns, add_generation_prompt=prompting, tokenize=False))
+    added = (token.content for token in tokenizer.added_tokens_decoder.values())
+    return [string for string in added if string.strip() and string in written]
 
 
 def part_of(tokens_T: Sequence[int], kept: int, too_long: TooLong) -> list[int]:

@@ -1,4 +1,5 @@
-"""What both hosts know of a judge's model before they load it: its configuration, its version, what must be refused."""
+"""What both hosts know of a judge's model before they load it: its configuration, its version, what must be refused.
+Torch and transformers are imported by what needs them: a run without such a judge does without."""
 
 from __future__ import annotations
 
@@ -6,14 +7,14 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
-
-import torch
-from transformers import AutoConfig, PretrainedConfig, PreTrainedModel
+from typing import TYPE_CHECKING, Any
 
 from loop.errors import Refused
 from loop.fingerprint import model_fingerprint
-from loop.judge_config import HostedConfig
+from loop.judge_config import HostedConfig, PairModelConfig, RewardModelConfig
+
+if TYPE_CHECKING:
+    from transformers import PretrainedConfig, PreTrainedModel, PreTrainedTokenizerBase
 
 CLASSIFIER = ("ForSequenceClassification",)
 LANGUAGE_MODEL = ("ForCausalLM", "LMHeadModel", "ForConditionalGeneration")
@@ -41,21 +42,23 @@ def model_version(path: str, revision: str | None) -> str:
     return path if revision is None else f"{path}@{revision}"
 
 
-def model_config(config: HostedConfig, heads: tuple[str, ...]) -> PretrainedConfig:
+def model_config(config: HostedConfig, heads: tuple[str, ...], key: str = "judge") -> PretrainedConfig:
     """The model's own configuration. Raises: Refused for a model with another head, with fewer positions than
-    `max_context`, or in a folder without safetensors."""
+    `max_context`, or in a folder without safetensors; `key` is the judge's."""
+    from transformers import AutoConfig
+
     folder = Path(located(config.model))
     if folder.is_dir() and not any(folder.glob("*.safetensors")):
-        raise Refused(f"judge.model={config.model} holds no safetensors, and other formats are not read.")
-    with _refusing(config):
+        raise Refused(f"{key}.model={config.model} holds no safetensors, and other formats are not read.")
+    with _refusing(config, key):
         found = AutoConfig.from_pretrained(located(config.model), revision=config.revision)
     names = found.architectures or ["a model without a named architecture"]
     if not any(name.endswith(heads) for name in names):
-        raise Refused(f"judge.model={config.model} is {' or '.join(names)}, and this judge takes a model {heads[0]}.")
+        raise Refused(f"{key}.model={config.model} is {' or '.join(names)}, and this judge takes a model {heads[0]}.")
     positions = _positions(found)
     if positions is not None and config.max_context > positions:
         raise Refused(
-            f"judge.max_context={config.max_context} is more than the {positions} positions of judge.model="
+            f"{key}.max_context={config.max_context} is more than the {positions} positions of {key}.model="
             f"{config.model}."
         )
     return found
@@ -71,9 +74,23 @@ def _positions(found: PretrainedConfig) -> int | None:
     return int(positions * stretch)
 
 
+def require_output(config: RewardModelConfig, outputs: int, key: str = "judge") -> None:
+    """Raises: Refused for a reward model without the output that is to be its score."""
+    if not 0 <= config.output < outputs:
+        raise Refused(f"{key}.output={config.output}: {key}.model={config.model} has outputs 0 to {outputs - 1}.")
+
+
+def require_pair(config: PairModelConfig, outputs: int, key: str = "judge") -> None:
+    """Raises: Refused for a classifier that cannot compare two responses."""
+    if outputs not in (1, 2):
+        raise Refused(f"{key}.model={config.model} has {outputs} outputs, and a pair model has one or two.")
+
+
 def load_model(auto_class: Any, config: HostedConfig, heads: tuple[str, ...]) -> PreTrainedModel:
     """The model on the GPU if there is one, without dropout. Raises: Refused as `model_config`, and where weights are
     missing in the checkpoint: they would be random."""
+    import torch
+
     found = model_config(config, heads)
     with _refusing(config):
         model, loading = auto_class.from_pretrained(
@@ -92,12 +109,36 @@ def load_model(auto_class: Any, config: HostedConfig, heads: tuple[str, ...]) ->
 
 
 @contextmanager
-def _refusing(config: HostedConfig) -> Iterator[None]:
+def _refusing(config: HostedConfig, key: str = "judge") -> Iterator[None]:
     try:
         yield
     except (OSError, ValueError) as error:
         reason = next(iter(str(error).strip().splitlines()), type(error).__name__).rstrip(".:")
-        raise Refused(f"judge.model={config.model} cannot be loaded: {reason}.") from error
+        raise Refused(f"{key}.model={config.model} cannot be loaded: {reason}.") from error
+
+
+def ends_of(path: str, revision: str | None) -> int | Sequence[int] | None:
+    """The end tokens of the model's generation configuration."""
+    from transformers import GenerationConfig
+
+    try:
+        found = GenerationConfig.from_pretrained(located(path), revision=revision)
+    except OSError:  # not every model has one
+        return None
+    ends: int | Sequence[int] | None = found.eos_token_id
+    return ends
+
+
+def end_token(tokenizer: PreTrainedTokenizerBase, ends: int | Sequence[int] | None) -> int:
+    """The token with which responses end: of the generation configuration's end tokens the tokenizer's own, if it is
+    one of them, else the first. Raises: Refused where there is none."""
+    known = [ends] if isinstance(ends, int) else [*(ends or [])]
+    own = tokenizer.eos_token_id
+    if own is not None and (own in known or not known):
+        return int(own)
+    if not known:
+        raise Refused(f"{tokenizer.name_or_path} has no end token, and responses end with one.")
+    return int(known[0])
 
 
 def pooled_tokens(tokens_T: Sequence[int], pad: int | None) -> list[int]:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from actors.judges.classified import Classified
 from actors.judges.hosts import speaker_of
-from actors.judges.models import model_version
+from actors.judges.models import model_version, require_pair
 from loop.errors import Refused
 from loop.judge_config import PairHead, PairModelConfig
 from loop.judges.judge import Asked, Judge, Reply
@@ -57,8 +57,7 @@ class Segments:
     def __init__(self, config: PairModelConfig, name: str) -> None:
         self._name = name
         self._classified = Classified(config, preference_of)
-        if (outputs := self._classified.classifier.outputs) not in (1, 2):
-            raise Refused(f"judge.model={config.model} has {outputs} outputs, and a pair model has one or two.")
+        require_pair(config, self._classified.classifier.outputs)
 
     def version(self, policy: str) -> str:
         return self._name

@@ -6,8 +6,7 @@ import json
 from collections.abc import Sequence
 
 from actors.judges.classified import Classified
-from actors.judges.models import model_version
-from loop.errors import Refused
+from actors.judges.models import model_version, require_output
 from loop.judge_config import RewardModelConfig
 from loop.judges.judge import Asked, Reply
 
@@ -18,9 +17,7 @@ class RewardModel:
     def __init__(self, config: RewardModelConfig) -> None:
         self._output = config.output
         self._classified = Classified(config, self._read)
-        outputs = self._classified.classifier.outputs
-        if not 0 <= config.output < outputs:
-            raise Refused(f"judge.output={config.output}: judge.model={config.model} has outputs 0 to {outputs - 1}.")
+        require_output(config, self._classified.classifier.outputs)
         self._version = f"reward_model-{model_version(config.model, config.revision)}-{config.output}"
 
     def version(self, policy: str) -> str:

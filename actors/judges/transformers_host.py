@@ -19,7 +19,7 @@ from actors.judges.models import CLASSIFIER, LANGUAGE_MODEL, ModelInput, by_leng
 from actors.policy_module import PolicyModule
 from loop.errors import Refused
 from loop.judge_config import HostedConfig
-from loop.judges.speaking import Writing
+from loop.judges.speaking import Writing, Written
 
 CHUNK = 4096
 """Positions whose logits exist at the same time."""
@@ -70,7 +70,7 @@ class TransformersSpeaker:
 
     def write(
         self, inputs_T: Sequence[list[int]], seeds: Sequence[int], writing: Writing, policy: str
-    ) -> list[str | None]:
+    ) -> list[Written | None]:
         """Never: text is sampled by vLLM or a server. Raises: Refused."""
         raise Refused("judge.backend=transformers writes no text: take judge.read=probabilities or backend=vllm.")
 

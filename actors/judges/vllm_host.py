@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from actors.engine_settings import EngineSpec, device_settings, prepare_process
 from actors.judges.models import CLASSIFIER, LANGUAGE_MODEL, ModelInput, located, model_config, pooled_tokens
-from actors.writing import writing_parameters
+from actors.writing import writing_parameters, written
 from loop.errors import InfrastructureFailed, Refused
 from loop.judge_config import HostedConfig
-from loop.judges.speaking import Writing
+from loop.judges.speaking import Writing, Written
 
 if TYPE_CHECKING:
     from transformers import PretrainedConfig
@@ -120,14 +120,14 @@ class VllmSpeaker:
 
     def write(
         self, inputs_T: Sequence[list[int]], seeds: Sequence[int], writing: Writing, policy: str
-    ) -> list[str | None]:
+    ) -> list[Written | None]:
         """As `Speaker.write`; a text ends at the latest where the model's context is full."""
         parameters = [
             writing_parameters(writing, seed, max(1, self.max_context - len(tokens_T)))
             for tokens_T, seed in zip(inputs_T, seeds, strict=True)
         ]
         outputs = self._run(inputs_T, parameters)
-        return [None if output is None else output.outputs[0].text for output in outputs]
+        return [None if output is None else written(output) for output in outputs]
 
     def usage(self) -> dict[str, float]:
         """Inputs, their tokens, tokens written, seconds."""

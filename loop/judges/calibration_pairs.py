@@ -71,19 +71,8 @@ def calibration_pairs(prompts: Iterable[Prompt], number: int, seed: int) -> list
 
 def pairs_from_file(path: str, number: int | None = None, seed: int = 0) -> list[CalibrationPair]:
     """The pairs of a file of preferences (`prompt` or `messages`, `chosen`, `rejected`, and `answer` where a judge
-    needs it), of all its rows or of `number`. Raises: Refused for a file that does not read, or holds none."""
-    bases: list[tuple[Prompt, str, str]] = []
-    for row in read_source(PromptSource(path)):
-        if row is None:
-            continue
-        prompt = canonical_row(row, path, Template.chat, None).prompt
-        if prompt.chosen is None or prompt.rejected is None:
-            row.refuse("a calibration pair needs `chosen` and `rejected`")
-        if prompt.chosen.strip() == prompt.rejected.strip():
-            row.refuse("`chosen` and `rejected` are the same")
-        bases.append((prompt, prompt.chosen, prompt.rejected))
-    if not bases:
-        raise Refused(f"{path} holds no preference pairs.")
+    needs it), of all its rows or of `number`. Raises: as `check_file`."""
+    bases = _bases(path, answers=False)
     bases.sort(key=lambda base: digest_of("calibration", seed, base[0].prompt_id, *base[1:]))
     return [
         pair
@@ -96,6 +85,31 @@ def pairs_from_file(path: str, number: int | None = None, seed: int = 0) -> list
             random.Random(seed_of("calibration", seed, prompt.prompt_id, better, worse)),
         )
     ]
+
+
+def check_file(path: str, answers: bool) -> None:
+    """Raises: Refused for a file of preferences that does not read, or holds none; with `answers`, where a row lacks
+    the reference answer."""
+    _bases(path, answers)
+
+
+def _bases(path: str, answers: bool) -> list[tuple[Prompt, str, str]]:
+    """Prompts with the better and the worse response."""
+    bases = []
+    for row in read_source(PromptSource(path)):
+        if row is None:
+            continue
+        prompt = canonical_row(row, path, Template.chat, None).prompt
+        if prompt.chosen is None or prompt.rejected is None:
+            row.refuse("a calibration pair needs `chosen` and `rejected`")
+        if prompt.chosen.strip() == prompt.rejected.strip():
+            row.refuse("`chosen` and `rejected` are the same")
+        if answers and prompt.answer is None:
+            row.refuse("`answer` is missing, and the judge needs it in every pair")
+        bases.append((prompt, prompt.chosen, prompt.rejected))
+    if not bases:
+        raise Refused(f"{path} holds no preference pairs.")
+    return bases
 
 
 def _of_all_kinds(

@@ -7,6 +7,7 @@ stripped.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from functools import cached_property
 from typing import TYPE_CHECKING
@@ -18,17 +19,28 @@ if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
 _ANCHORS = ("\n", ":", ")", "1", "x")
+_BRACKETED = re.compile(r"\s*[<\[{(|\uff5c].*[>\])}|\uff5c]\s*", re.DOTALL)  # the last is a wide bar
+
+
+def control_strings(tokenizer: PreTrainedTokenizerBase, also: Iterable[str] = ()) -> list[str]:
+    """Strings of tokens that untrusted text must not become, longest first: special tokens, those in `also`, and added
+    tokens in brackets, as turns, tools and thoughts have them in models that do not mark them as special. (Added words
+    and white space stay one token.)"""
+    added = (token.content for token in tokenizer.added_tokens_decoder.values())
+    found = {*special_strings(tokenizer), *also, *(string for string in added if _BRACKETED.fullmatch(string))}
+    return sorted(found - {""}, key=len, reverse=True)
 
 
 class PieceEncoder:
-    """Encodes pieces of one text. `also` names strings of added tokens that are not marked as special, and yet must
-    not come from untrusted text."""
+    """Encodes pieces of one text. `also` names strings of further added tokens that must not come from untrusted text;
+    see `control_strings`."""
 
     def __init__(self, tokenizer: PreTrainedTokenizerBase, also: Iterable[str] = ()) -> None:
         self.tokenizer = tokenizer
         self.unknown: str | None = tokenizer.unk_token
         self.unknown_id: int | None = tokenizer.unk_token_id
-        ids = tokenizer.convert_tokens_to_ids([*special_strings(tokenizer), *also])
+        self.strings = control_strings(tokenizer, also)
+        ids = tokenizer.convert_tokens_to_ids(self.strings)
         self.control = frozenset(ids) - {self.unknown_id}
 
     def trusted(self, text: str, first: bool) -> list[int]:
@@ -36,14 +48,15 @@ class PieceEncoder:
         return self._encode(text, first, split=False)
 
     def untrusted(self, text: str, first: bool) -> list[int]:
-        """Ids of a piece, special tokens never among them. (Characters that the vocabulary lacks are its unknown
+        """Ids of a piece, control tokens never among them. (Characters that the vocabulary lacks are its unknown
         token.) Raises: Refused where the vocabulary has no other way to write a character."""
         ids = self._encode(text, first, split=True)
         if not self._forbidden(text).intersection(ids):
             return ids
         if len(text) == 1:
             raise Refused(f"the tokenizer has no way to write {text!r} as text, and a judge's question holds it.")
-        # The vocabulary holds a special string as an ordinary entry, too: it is cut until it is none.
+        # An added token, or a special string that the vocabulary holds as an ordinary entry, too: it is cut until it is
+        # none.
         middle = len(text) // 2
         return self.untrusted(text[:middle], first) + self.untrusted(text[middle:], False)
 

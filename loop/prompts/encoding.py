@@ -9,7 +9,8 @@ too.)
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from itertools import count
 from typing import TYPE_CHECKING
 
 import jinja2
@@ -72,25 +73,34 @@ def special_strings(tokenizer: PreTrainedTokenizerBase) -> list[str]:
 def _rendered(
     tokenizer: PreTrainedTokenizerBase, turns: list[Message], template: Template, pattern: re.Pattern[str] | None
 ) -> Parts:
-    if template is Template.none:
-        text = turns[0]["content"]
+
+    def cut(text: str) -> Parts:
         return pattern.split(text) if pattern else [text]
-    if pattern is None or not any(pattern.search(turn["content"]) for turn in turns):
-        return [_render(tokenizer, turns)]
-    found: list[str] = []
-    mark = digest_of("sentinel", turns)  # no text holds its own digest
 
-    def sentinel(match: re.Match[str]) -> str:
-        found.append(match[0])
-        return f"[{mark}:{len(found) - 1}]"
+    def render(shown: list[Message]) -> str:
+        return str(tokenizer.apply_chat_template(shown, add_generation_prompt=True, tokenize=False))
 
-    marked = [{**turn, "content": pattern.sub(sentinel, turn["content"])} for turn in turns]
-    parts = re.split(rf"\[{mark}:(\d+)\]", _render(tokenizer, marked))
-    return [found[int(part)] if index % 2 else part for index, part in enumerate(parts)]
+    return cut(turns[0]["content"]) if template is Template.none else parts_of(turns, cut, render)
 
 
-def _render(tokenizer: PreTrainedTokenizerBase, turns: list[Message]) -> str:
-    return str(tokenizer.apply_chat_template(turns, add_generation_prompt=True, tokenize=False))
+def parts_of(turns: Sequence[Message], cut: Callable[[str], Parts], render: Callable[[list[Message]], str]) -> Parts:
+    """What `render` makes of the turns, cut where `cut` cuts their contents: sentinels go through it in place of the
+    strings that are to be encoded as text, which it never sees."""
+    contents = [cut(turn["content"]) for turn in turns]
+    found = [part for parts in contents for part in parts[1::2]]
+    if not found:
+        return [render(list(turns))]
+    mark = digest_of("sentinel", list(turns))  # no text holds its own digest
+    numbers = count()
+    marked: list[Message] = [
+        {
+            **turn,
+            "content": "".join(f"[{mark}:{next(numbers)}]" if at % 2 else part for at, part in enumerate(parts)),
+        }
+        for turn, parts in zip(turns, contents, strict=True)
+    ]
+    pieces = re.split(rf"\[{mark}:(\d+)\]", render(marked))
+    return [found[int(part)] if at % 2 else part for at, part in enumerate(pieces)]
 
 
 def _encode_texts(tokenizer: PreTrainedTokenizerBase, texts: Sequence[str], *, defaults: bool) -> list[list[int]]:

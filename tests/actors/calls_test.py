@@ -13,10 +13,16 @@ import ray
 from ray import cloudpickle
 from ray.exceptions import ActorUnavailableError, RayActorError, RayTaskError
 
-from actors.calls import is_death, reason_of, wait
-from loop.errors import InfrastructureFailed, ProcessDied, StoreFailed, TimedOut
+from actors.calls import is_death, raised_while_made, reason_of, wait
+from loop.errors import InfrastructureFailed, ProcessDied, RatchetError, Refused, StoreFailed, TimedOut
+from loop.prompts.encoding import TemplateRefused
 
 cloudpickle.register_pickle_by_value(sys.modules[__name__])
+
+
+class Unmakeable:
+    def __init__(self, error: Exception) -> None:
+        raise error from ValueError("a cause")
 
 
 class Scripted:
@@ -62,17 +68,39 @@ def actor(cluster: None) -> Any:
     return start()
 
 
-def test_the_reason_of_an_actor_that_could_not_be_made_is_its_last_line() -> None:
-    told = (
-        "The actor died because of an error raised in its creation task, \x1b[36mray::A.__init__()\x1b[39m (pid=1)\n"
-        '  File "a.py", line 3, in __init__\n'
-        "ValueError: the cache is too small\n"
-    )
-    assert reason_of(RuntimeError(told)) == "ValueError: the cache is too small"
+FRAME = (
+    "The actor died because of an error raised in its creation task, \x1b[36mray::A.__init__()\x1b[39m (pid=1)\n"
+    '  File "a.py", line 3, in __init__\n'
+    "    raise error\n"
+)
+
+
+def unmade(*said: str) -> RayActorError:
+    """What Ray says of an actor whose constructor raised errors, each because of the one before."""
+    return RayActorError(error_msg="\n\nThe above\n\n".join(FRAME + one for one in said), actor_init_failed=True)
+
+
+def test_the_reason_of_an_actor_that_could_not_be_made_is_what_it_raised_last() -> None:
+    assert reason_of(unmade("ValueError: the cache is too small.\n")) == "ValueError: the cache is too small"
+    assert reason_of(unmade("ValueError: the cache is\n\ntoo small")) == "ValueError: the cache is too small"
+    assert reason_of(unmade("KeyError: 1", "loop.errors.Refused: a key: none.")) == "a key: none"
+
+
+@pytest.mark.parametrize("error", [Refused("judge.model=x: no."), StoreFailed("full"), TemplateRefused(0, "no turn")])
+def test_the_project_s_own_error_that_kept_an_actor_from_being_made_is_found_in_its_text(error: RatchetError) -> None:
+    name = f"{type(error).__module__}.{type(error).__qualname__}"
+    found = raised_while_made(unmade("KeyError: 1", f"{name}: {error}"))
+    assert found is not None and str(found) == str(error) and found.exit_code == error.exit_code
+
+
+def test_other_errors_that_kept_an_actor_from_being_made_are_faults_of_the_program() -> None:
+    for said in ("ValueError: Refused: x", "loop.errors.Unheard: x", "elsewhere.Refused: x"):
+        assert raised_while_made(unmade("loop.errors.Refused: inner.", said)) is None
+    assert raised_while_made(RayActorError(error_msg="loop.errors.Refused: it never ran")) is None
 
 
 def test_the_reason_of_anything_else_is_its_first_line() -> None:
-    assert reason_of(RuntimeError("The actor died.\n\tclass_name: A")) == "The actor died."
+    assert reason_of(RuntimeError("The actor died.\n\tclass_name: A")) == "The actor died"
     assert reason_of(RuntimeError()) == "RuntimeError"
 
 
@@ -99,6 +127,17 @@ def test_the_project_s_own_errors_come_as_they_were_raised(actor: Any) -> None:
     for error in (StoreFailed("no space"), InfrastructureFailed("vLLM gave up")):
         with pytest.raises(type(error), match=f"^{error}$"):
             wait([actor.fail.remote(error)], 30.0, "failing")
+
+
+@pytest.mark.engine
+def test_what_kept_an_actor_from_being_made_comes_as_it_was_raised(cluster: None) -> None:
+    refused, broken = (
+        ray.remote(Unmakeable).options(num_cpus=0).remote(error) for error in (Refused("no: model."), ValueError("bug"))
+    )
+    with pytest.raises(Refused, match=r"^no: model[.]$"):
+        wait([refused.__ray_ready__.remote()], 30.0, "starting")
+    with pytest.raises(ProcessDied, match=r"^starting: a process died \(ValueError: bug\)$"):
+        wait([broken.__ray_ready__.remote()], 30.0, "starting")
 
 
 @pytest.mark.engine

@@ -52,8 +52,9 @@ def start(cluster: None, tmp_path: Path) -> Iterator[Callable[..., Any]]:
     """Starts workers, and ends them after the test."""
     started = []
 
-    def start(engine: Any = None) -> Any:
-        started.append(ray.remote(Worker).options(num_cpus=0, **RESTARTABLE).remote(str(tmp_path / "log"), engine))
+    def start(engine: Any = None, fails: Exception | None = None) -> Any:
+        made = ray.remote(Worker).options(num_cpus=0, **RESTARTABLE)
+        started.append(made.remote(str(tmp_path / "log"), engine, fails))
         return started[-1]
 
     yield start
@@ -246,10 +247,39 @@ def test_what_a_repetition_does_not_mend_is_raised_at_once(
         list(fleet.map(lambda worker, error: worker.fail.remote(error), [raised]))
 
 
+@pytest.mark.parametrize("raised", [Refused("judge.model=x is no classifier."), StoreFailed("no space: left.")])
+def test_what_keeps_an_actor_from_being_made_is_raised_as_it_is_and_nobody_is_said_to_have_died(
+    start: Callable[..., Any], raised: Exception
+) -> None:
+    events: list[FleetEvent] = []
+    for do in (lambda fleet: list(fleet.map(work, [Request(0)])), lambda fleet: fleet.check()):
+        fleet: Fleet[Request, Any] = Fleet("judging", [start(fails=raised)], LIMITS, on_event=events.append)
+        with pytest.raises(type(raised), match=f"^{raised}$"):
+            do(fleet)
+    assert events == []
+
+
+def test_an_actor_that_a_machine_kept_from_being_made_is_lost_and_the_others_go_on(start: Callable[..., Any]) -> None:
+    events: list[FleetEvent] = []
+    failing = start(fails=InfrastructureFailed("vLLM lacks memory."))
+    fleet: Fleet[Request, Any] = Fleet("judging", [failing, start()], LIMITS, noun="judge", on_event=events.append)
+    fleet.check()
+    assert list(fleet.map(work, [Request(0)])) == [(0, 0)]
+    assert [(event.actor, event.detail) for event in events if event.kind == "died"] == [
+        ("judging-0", "vLLM lacks memory")
+    ]
+    alone: Fleet[Request, Any] = Fleet("judging", [failing], LIMITS, noun="judge")
+    told = "^judging: judge 0 died once, the last time because: vLLM lacks memory[.]$"
+    with pytest.raises(InfrastructureFailed, match=told):
+        alone.check()
+
+
 def test_infrastructure_that_keeps_failing_is_told_with_its_reason(start: Callable[..., Any]) -> None:
     fleet: Fleet[Exception, Any] = Fleet("judging", [start()], LIMITS)
-    with pytest.raises(InfrastructureFailed, match=r"^judging: an item failed 5 times, .* because: a server is away"):
-        list(fleet.map(lambda worker, error: worker.fail.remote(error), [ProcessDied("a server is away")]))
+    with pytest.raises(
+        InfrastructureFailed, match=r"^judging: an item failed 5 times, .* because: a server is away[.]$"
+    ):
+        list(fleet.map(lambda worker, error: worker.fail.remote(error), [ProcessDied("a server is away.")]))
 
 
 def test_one_map_may_feed_another_of_the_same_fleet_and_no_more_is_taken_than_fits(start: Callable[..., Any]) -> None:

@@ -164,6 +164,18 @@ def test_every_question_is_answered_through_all_faults_as_the_judge_at_hand_woul
     assert remembered == replies and again.usage()["cache_hits"] == different and again.usage()["attempts"] == 0
 
 
+def test_a_whole_choice_is_a_verdict_and_a_text_that_was_cut_is_none(upstream: str, tmp_path: Path) -> None:
+    cases = read_cases(str(CONF / "demo" / "preferences.jsonl"))
+    asked = questions(cases, Manner(pairwise=True, certain=False))[:20]
+    overrides = at_server(upstream, tmp_path / "cache")
+    chosen = judge(*overrides, "judge.read=constrained", "judge.max_tokens=4").answer(asked, "r0-s0")
+    assert {(one.status, one.raw) for one in chosen} == {("decided", "A"), ("decided", "B")}
+    whole = judge(*overrides, "judge.read=text", "judge.max_tokens=16").answer(asked, "r0-s0")
+    assert {(one.status, one.raw) for one in whole} == {("decided", "A"), ("decided", "B")}
+    cut = judge(*overrides, "judge.read=text", "judge.max_tokens=1").answer(asked, "r0-s0")
+    assert {(one.status, one.raw) for one in cut} == {("failed", "A"), ("failed", "B")}
+
+
 @dataclass(frozen=True, slots=True)
 class Ended:
     """A run that has ended, and what its proxy was asked."""

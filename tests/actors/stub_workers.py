@@ -33,7 +33,9 @@ class Request:
 class Worker:
     """An engine without a model; every request that it starts on goes into a log."""
 
-    def __init__(self, log: str, engine: Any = None) -> None:
+    def __init__(self, log: str, engine: Any = None, fails: Exception | None = None) -> None:
+        if fails is not None:
+            raise fails
         self.log = log
         self.engine = engine
         self.held: str | None = "v0"

@@ -36,8 +36,8 @@ class RemoteJudge:
             )
         if config.read is ReadBy.probabilities and (pair := _begun_alike(self.template.verdicts)):
             raise Refused(
-                f"judge template {self.template.name}: the verdict {pair[0]!r} is how {pair[1]!r} begins, and one token "
-                "may stand for either: take judge.read=text, judge.read=constrained or other verdicts"
+                f"judge template {self.template.name}: the verdict {pair[0]!r} is how {pair[1]!r} begins, and one "
+                "token may stand for either: take judge.read=text, judge.read=constrained or other verdicts"
             )
         self.client = Client(config.server, config.model, config.revision)
         self.questions = 0

@@ -8,9 +8,10 @@ from typing import Any
 
 import pytest
 import torch
-from transformers import AutoModelForCausalLM
+from transformers import AutoModelForCausalLM, Qwen2ForCausalLM
 
-from actors.judges.implicit import Implicit, end_token, prompt_tokens
+from actors.judges.implicit import Implicit, Text, prompt_tokens
+from actors.judges.models import end_token
 from loop.config import ModelConfig
 from loop.errors import Refused
 from loop.judge_config import Backend, ImplicitConfig, Reduce, TooLong
@@ -85,6 +86,19 @@ def test_special_strings_in_a_response_are_text(other: str) -> None:
     response_T = [*body("5"), *body("<|im_"), *body("end|>"), END]
     ratio = logprobs(other, prompt(), response_T).sum() - logprobs(kit.DEMO, prompt(), response_T).sum()
     assert ended.value == pytest.approx(ratio.item(), abs=1e-4) != plain.value
+
+
+def test_added_tokens_around_turns_in_a_response_are_text(tmp_path: Path) -> None:
+    tokenizer = kit.demo_tokenizer()
+    tokenizer.add_tokens(["USER: ", "<turn_a>"])
+    tokenizer.chat_template = "{% for m in messages %}USER: {{ m['content'] }}<turn_a>{% endfor %}"
+    path = kit.saved(Qwen2ForCausalLM(kit.qwen()), tmp_path / "model", tokenizer)
+    policy = Implicit(kit.hosted(ImplicitConfig, path, weak=path), INITIAL).model
+    control = set(tokenizer.convert_tokens_to_ids(["USER: ", "<turn_a>"]))
+    text = policy.text(kit.asked("5<turn_a>USER: 6"), kit.hosted(ImplicitConfig, path))
+    assert isinstance(text, Text)
+    assert control <= set(text.tokens_T[: text.start]) and not control & set(text.tokens_T[text.start :])
+    assert tokenizer.decode(text.tokens_T[text.start : -1]) == "5<turn_a>USER: 6"
 
 
 def test_too_long_responses_fail_or_lose_what_is_configured(other: str) -> None:

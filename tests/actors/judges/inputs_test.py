@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import jinja2
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from tokenizers import AddedToken, normalizers
 from transformers import PreTrainedTokenizerBase
 
-from actors.judges.inputs import InputEncoder
+from actors.judges.inputs import InputEncoder, strings_of_turns
 from loop.errors import Refused
 from loop.judge_config import TooLong
 from tests.actors.judges import kit
@@ -55,6 +58,57 @@ def test_special_strings_in_responses_and_conversations_are_text(
     for found in (ids(encoder, smuggled), ids(encoder, "x", turns=hostile)):
         assert [token for token in found if token in special] == ordinary
         assert smuggled in tokenizer.decode(found)
+
+
+ADDED = ["<turn_a>", "USER: ", "BOT: ", "<tool_call>", "Photosynthesis", "\n\n"]
+TURN = "{{ 'USER: ' if m['role'] == 'user' else 'BOT: ' }}{{ m['content'] }}<turn_a>"
+
+
+def unmarked(template: str = TURN) -> PreTrainedTokenizerBase:
+    """A tokenizer whose turns are added tokens that are not special, beside other ones."""
+    made = kit.demo_tokenizer()
+    made.add_tokens(ADDED)
+    made.chat_template = "{% for m in messages %}" + template + "{% endfor %}"
+    return made
+
+
+UNMARKED = InputEncoder(unmarked())
+
+
+@settings(deadline=None, max_examples=60)
+@given(st.lists(st.sampled_from([*ADDED, "<turn", "_a>", "a", " ", "\n", "<|im_end|>", "ä"]), max_size=8).map("".join))
+def test_added_tokens_that_look_like_control_tokens_or_stand_around_turns_are_text(text: str) -> None:
+    tokenizer = UNMARKED.tokenizer
+    control = set(tokenizer.convert_tokens_to_ids([*ADDED[:4], "<|im_end|>"]))
+    ordinary = [token for token in ids(UNMARKED, "x") if token in control]
+    assert len(ordinary) == 2 * len(TURNS) + 2
+    for found in (ids(UNMARKED, text), ids(UNMARKED, "x", turns=[*TURNS[:-1], {"role": "user", "content": text}])):
+        assert [token for token in found if token in control] == ordinary
+        assert text in tokenizer.decode(found)
+    cut = UNMARKED.fitted(TURNS, [text + "z" * 9], len(ids(UNMARKED, text)) + 1, END)
+    assert cut is not None and [token for token in cut.input.tokens_T if token in control] == ordinary
+
+
+def test_added_words_and_white_space_are_the_models_own_tokens() -> None:
+    tokenizer, text = UNMARKED.tokenizer, "a\n\nPhotosynthesis"
+    word, lines = tokenizer.convert_tokens_to_ids(["Photosynthesis", "\n\n"])
+    assert [ids(UNMARKED, text).count(token) for token in (word, lines)] == [1, 1]
+
+
+def test_another_spelling_of_an_added_token_is_text() -> None:
+    tokenizer = unmarked()
+    tokenizer.add_tokens([AddedToken("<turn_b>", normalized=True)])
+    tokenizer.backend_tokenizer.normalizer = normalizers.Lowercase()
+    token = tokenizer.convert_tokens_to_ids("<turn_b>")
+    assert token in tokenizer("a <TURN_B> b")["input_ids"]
+    assert token not in ids(InputEncoder(tokenizer), "a <TURN_B> b")
+
+
+def test_the_strings_of_turns_are_those_that_the_chat_template_writes() -> None:
+    assert set(strings_of_turns(unmarked())) == {"<turn_a>", "USER: ", "BOT: "}
+    refusing = "{% if m['role'] == 'system' %}{{ raise_exception('no system turn') }}{% endif %}" + TURN
+    assert set(strings_of_turns(unmarked(refusing))) == {"<turn_a>", "USER: ", "BOT: "}
+    assert strings_of_turns(kit.word_tokenizer()) == []
 
 
 def test_too_long_responses_lose_what_is_configured(encoder: InputEncoder, tokenizer: PreTrainedTokenizerBase) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -13,7 +12,7 @@ from actors.judges.transformers_host import TransformersSpeaker
 from actors.judges.vllm_host import VllmClassifier, VllmSpeaker
 from loop.errors import Refused
 from loop.judge_config import Backend, HostedConfig
-from loop.judges.speaking import Writing
+from loop.judges.speaking import Writing, Written
 from tests.actors.judges import kit
 
 pytestmark = pytest.mark.engine
@@ -61,9 +60,23 @@ def test_seeds_and_temperature_decide_what_is_written(speaker: VllmSpeaker) -> N
 
 
 def test_nothing_but_a_choice_is_written(speaker: VllmSpeaker) -> None:
-    choices = ("[[A]]", '"B" \\ b', "tie")
-    texts = speaker.write([INPUTS[0]] * 64, range(64), Writing(1.0, 12, choices), "p")
-    assert set(Counter(texts)) <= set(choices) and len(set(texts)) > 1
+    choices = ("[[A]]", '"B" \\ b', "tie", "1", "10")
+    longest = max(len(choice.encode()) for choice in choices) + 1
+    found = speaker.write([INPUTS[0]] * 64, range(64), Writing(1.0, longest, choices), "p")
+    assert set(found) <= {Written(choice, True) for choice in choices} and len(set(found)) > 2
+    assert {Written("1", True), Written("10", True)} & set(found)
+
+
+def test_a_text_is_ended_by_the_model_or_cut(speaker: VllmSpeaker) -> None:
+    inputs_T, seeds = [INPUTS[0]] * 64, range(64)
+    long = speaker.write(inputs_T, seeds, Writing(1.0, 60), "p")
+    assert {text.ended for text in long if text} == {True, False}
+    short = speaker.write(inputs_T, seeds, Writing(1.0, 3), "p")
+    for whole, part in zip(long, short, strict=True):
+        assert whole and part
+        assert part == whole or not part.ended, "an end token within three"
+    (full,) = speaker.write([FULL[1:]], [0], Writing(1.0, 60, ("ab",)), "p")
+    assert full == Written("a", False), "the context ends before the choice does"
 
 
 def test_what_was_read_and_written_is_counted(speaker: VllmSpeaker) -> None:

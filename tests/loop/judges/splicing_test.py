@@ -194,7 +194,7 @@ def test_a_question_fits_exactly_or_is_refused() -> None:
         (3, ("def", "xyz"), ("abc", "xyz")),
         (4, ("ef", "yz"), ("ab", "xy")),
         (5, ("ef", "yz"), ("ab", "xy")),
-        (9, ("", ""), ("", "")),
+        (7, ("f", "z"), ("a", "x")),
     ],
 )
 def test_responses_give_way_and_nothing_else(over: int, start: tuple[str, str], end: tuple[str, str]) -> None:
@@ -210,13 +210,22 @@ def test_responses_give_way_and_nothing_else(over: int, start: tuple[str, str], 
         assert swapped.tokens_T == ids(demo(), DEMO, asked("what", second, first))
 
 
-def test_where_even_empty_responses_do_not_fit_there_is_no_question() -> None:
+@pytest.mark.parametrize("too_long", [TooLong.cut_start, TooLong.cut_end])
+def test_where_nothing_would_be_left_of_a_response_there_is_no_question(too_long: TooLong) -> None:
     bare = len(ids(demo(), DEMO, asked("what", "", "")))
-    for too_long in (TooLong.cut_start, TooLong.cut_end):
-        assert spliced(demo(), DEMO, asked("what", "ab", "c"), bare, too_long)
-        assert spliced(demo(), DEMO, asked("what", "ab", "c"), bare - 1, too_long) is None
+    for room, texts in ((2, ("ab", "c")), (2, ("c", "ab")), (1, ("", "ab")), (1, ("ab", ""))):
+        made = spliced(demo(), DEMO, asked("what", *texts), bare + room, too_long)
+        assert made is not None and made.cut == len("".join(texts)) - room
+        assert spliced(demo(), DEMO, asked("what", *texts), bare + room - 1, too_long) is None
+        assert spliced(demo(), DEMO, asked("what", *texts), bare - 1, too_long) is None
     reference = len(ids(demo(), SCORE, asked("what", "", answer="Paris")))
-    assert spliced(demo(), SCORE, asked("what", "ab", answer="Paris"), reference - 1, TooLong.cut_end) is None
+    assert spliced(demo(), SCORE, asked("what", "ab", answer="Paris"), reference + 1, too_long)
+    assert spliced(demo(), SCORE, asked("what", "ab", answer="Paris"), reference, too_long) is None
+
+
+def test_a_response_that_was_empty_is_shown_empty() -> None:
+    whole = ids(demo(), DEMO, asked("what", "", ""))
+    assert ids(demo(), DEMO, asked("what", "", ""), len(whole), TooLong.cut_end) == whole
 
 
 @given(st.lists(st.integers(0, 40), min_size=1, max_size=2), st.integers(0, 90))

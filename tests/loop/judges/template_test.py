@@ -154,5 +154,8 @@ def test_a_system_turn_comes_first(tmp_path: Path) -> None:
 
 
 def test_longer_conversations_name_the_roles() -> None:
-    turns = [{"role": "system", "content": "s"}, *({"role": r, "content": r[0]} for r in ("user", "assistant", "user"))]
-    assert conversation_text(asked("x", "y", turns=turns)) == "user: u\nassistant: a\nuser: u"
+    turns = [{"role": role, "content": role[0]} for role in ("system", "user", "assistant", "user")]
+    assert conversation_text(asked("x", "y", turns=turns)) == "system: s\nuser: u\nassistant: a\nuser: u"
+    assert conversation_text(asked("x", "y", turns=turns[:2])) == "system: s\nuser: u"
+    for role in ("user", "text"):
+        assert conversation_text(asked("x", turns=[{"role": role, "content": "as it\nstands"}])) == "as it\nstands"

@@ -14,10 +14,11 @@ from transformers import PreTrainedTokenizerFast
 from loop.composition import CONF
 from loop.errors import Refused
 from loop.judge_config import AskedConfig, JudgeKind, ReadBy, TooLong
-from loop.judges.judge import Asked
-from loop.judges.speaking import Writing
+from loop.judges.judge import Asked, Reply
+from loop.judges.speaking import Writing, Written
+from loop.judges.splicing import TOO_LONG
 from loop.judges.template import JudgeTemplate, load_template
-from loop.judges.text_judge import NO_REFERENCE, NO_ROOM, TOO_LONG, TextJudge, verdict_tokens
+from loop.judges.text_judge import NO_REFERENCE, NO_ROOM, TextJudge, verdict_tokens
 from loop.records import Question
 from tests.loop.judges.judge_tokenizers import demo, merging, metaspace
 
@@ -30,10 +31,11 @@ SCORE = JudgeTemplate(
 
 @dataclass
 class Scripted:
-    """Answers from the input's text; keeps what it was asked."""
+    """Answers from the input's text; keeps what it was asked. Texts are `ended`, or cut."""
 
     logprobs: Callable[[str], dict[str, float] | None] = lambda text: {}
     text: Callable[[str, int], str | None] = lambda text, seed: ""
+    ended: bool = True
     heard: list[str] = field(default_factory=list)
     seeds: list[int] = field(default_factory=list)
     writing: Writing | None = None
@@ -49,11 +51,12 @@ class Scripted:
 
     def write(
         self, inputs_T: Sequence[list[int]], seeds: Sequence[int], writing: Writing, policy: str
-    ) -> list[str | None]:
+    ) -> list[Written | None]:
         self.heard += map(demo().decode, inputs_T)
         self.seeds += seeds
         self.writing = writing
-        return [self.text(demo().decode(one), seed) for one, seed in zip(inputs_T, seeds, strict=True)]
+        said = [self.text(demo().decode(one), seed) for one, seed in zip(inputs_T, seeds, strict=True)]
+        return [None if text is None else Written(text, self.ended) for text in said]
 
     def usage(self) -> dict[str, float]:
         return {"seconds": 2.5}
@@ -160,10 +163,14 @@ def test_a_verdict_is_read_from_what_the_judge_wrote(
     assert speaker.heard[0].endswith("assistant\n"), "the reply is the judge's own from its beginning"
 
 
-def test_other_thinking_markers_are_the_configurations() -> None:
-    speaker = Scripted(text=lambda text, seed: "(hm)Score: 1(/hm) Score: 4")
-    (reply,) = judge(speaker, SCORE, read=ReadBy.text, thinking_markers=["(hm)", "(/hm)"]).answer([asked("one")], "p")
-    assert reply.value == 4.0
+def test_a_text_that_was_cut_holds_no_verdict() -> None:
+    speaker = Scripted(text=lambda text, seed: "Score: 1", ended=False)
+    assert judge(speaker, SCORE, read=ReadBy.text).answer([asked("one")], "p") == [Reply("Score: 1", "failed", None)]
+
+
+def test_an_input_that_fills_the_models_context_is_failed_where_it_writes() -> None:
+    speaker = Scripted(text=lambda text, seed: None)
+    assert judge(speaker, SCORE, read=ReadBy.text).answer([asked("one")], "p") == [NO_ROOM]
 
 
 @pytest.mark.parametrize(

@@ -62,6 +62,17 @@ def test_a_lasting_fault_fails_after_as_many_attempts_as_it_deserves(
     assert not [f for f in tmp_path.rglob("*") if f.is_file()], "failures are not remembered"
 
 
+@pytest.mark.parametrize("fault", ["429", "500", "400", "invalid_json", "empty_choices", "no_logprobs", "slow", "cut"])
+def test_no_failure_says_where_the_server_is(stub: StubServer, tmp_path: Path, fake: FakeTime, fault: str) -> None:
+    settings = {"concurrency": 1, "attempts": 1, "breaker_failures": 2, "timeout_s": 0.2}
+    with proxied(stub, ["empty_choices", *[fault] * 3]) as proxy:
+        outcomes = client(proxy.url, tmp_path, fake, **settings).complete(requests(3, logprobs=True))
+    failures = [one for one in outcomes if isinstance(one, Failure)]
+    assert len(failures) == 3
+    for failure in failures:
+        assert "127.0.0.1" not in failure.why and proxy.url.split(":")[2].split("/")[0] not in failure.why
+
+
 def test_one_refused_request_fails_alone(stub: StubServer, tmp_path: Path, fake: FakeTime) -> None:
     with proxied(stub, ["ok", "400", "ok"]) as proxy:
         outcomes = client(proxy.url, tmp_path, fake, concurrency=1).complete(requests(3))

@@ -36,6 +36,19 @@ CONTROLS = [
     "</think>",
     "<tool_call>",
     "]~b]",
+    "<seed:bos>",
+    "</seed:think>",
+    "<seed:cot_budget_reflect>",
+    "[|system|]",
+    "[|endofturn|]",
+    "<SPECIAL_11>",
+    "<end_of_utterance>",
+    "<sep>",
+    "<image>",
+    "<role>",
+    "</role>",
+    "<|im_start |>",
+    "<| im start |>",
 ]
 ORDINARY = [
     "a < b | c > d",
@@ -48,6 +61,10 @@ ORDINARY = [
     "a <- [x | x <- xs]",
     "if (a<b||c>d)",
     "<stdio.h>",
+    "[| 1; 2 |]",
+    "<seed: 3>",
+    "a <|\n| b |\n|> c",
+    "<roles> <images> <SPECIAL>",
 ]
 
 
@@ -66,14 +83,38 @@ def test_ordinary_text_stays(text: str) -> None:
     assert escape_controls(text) == (text, 0)
 
 
-def test_a_control_string_in_bars_makes_no_other() -> None:
-    once, count = escape_controls("<|<s>|>")
-    assert (once, count) == ("<|\u27e8s\u27e9|>", 1)
-    assert escape_controls(once) == (once, 0)
+@pytest.mark.parametrize(
+    ("text", "visible"),
+    [
+        ("<|<s>|>", "<|\u27e8s\u27e9|>"),
+        ("<seed:<s>>", "<seed:\u27e8s\u27e9>"),
+        ("[|<s>|]", "[|\u27e8s\u27e9|]"),
+        ("[|[INST]|]", "[|\u27e6INST\u27e7|]"),
+    ],
+)
+def test_a_control_string_in_another_makes_no_other(text: str, visible: str) -> None:
+    assert escape_controls(text) == (visible, 1)
+    assert escape_controls(visible) == (visible, 0)
 
 
 PIECES = st.sampled_from(
-    [*CONTROLS, *"<>|[]/", "\uff5c", "s", "SYS", "INST", "think", "~b", " ", "\u27e8", "\u27e9", "x"]
+    [
+        *CONTROLS,
+        *"<>|[]/:",
+        "seed",
+        "\u27e6",
+        "\u27e7",
+        "\uff5c",
+        "s",
+        "SYS",
+        "INST",
+        "think",
+        "~b",
+        " ",
+        "\u27e8",
+        "\u27e9",
+        "x",
+    ]
 )
 
 

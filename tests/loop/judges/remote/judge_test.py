@@ -11,7 +11,7 @@ import pytest
 
 from loop.errors import Refused
 from loop.judge_config import JudgeKind, LlmConfig, ReadBy, ServerConfig, TooLong
-from loop.judges.judge import Asked
+from loop.judges.judge import Asked, Reply
 from loop.judges.remote.judge import RemoteJudge
 from loop.records import Question
 from tests.loop.judges.remote.faults import FaultyProxy
@@ -132,6 +132,39 @@ def test_a_constrained_verdict_is_the_whole_reply(
         assert schema["strict"] is True
 
 
+@pytest.mark.parametrize("reason", ["length", "content_filter", "tool_calls", None])
+@pytest.mark.parametrize(("read", "said"), [(ReadBy.text, "Score: 1"), (ReadBy.constrained, "1")])
+def test_a_text_that_the_judge_did_not_end_holds_no_verdict(
+    make: Make, reason: str | None, read: ReadBy, said: str
+) -> None:
+    with StubServer(lambda body: said, reason) as server:
+        (reply,) = make(server.url, SCORE, {"vllm": True}, read=read).answer([single("x")], "r0-s0")
+    assert reply == Reply(said, "failed", None)
+
+
+def test_a_reply_of_one_token_may_go_on(make: Make) -> None:
+    with StubServer(reason="length") as server:
+        (reply,) = make(server.url).answer([pair("one", "two")], "r0-s0")
+    assert reply.status == "decided"
+
+
+@pytest.mark.parametrize(
+    ("template", "first", "second"),
+    [
+        (SCORE.replace("[1, 2, 3, 4, 5]", "[10, 5, 1]"), "1", "10"),
+        (PAIR.replace("[A, B, C]", "[A, B, AB]"), "A", "AB"),
+    ],
+)
+def test_a_verdict_with_which_another_begins_is_not_read_from_probabilities(
+    make: Make, template: str, first: str, second: str
+) -> None:
+    with pytest.raises(Refused, match=rf"the verdict '{first}' is how '{second}' begins.*judge\.read=constrained"):
+        make("http://host/v1", template)
+    for read in (ReadBy.text, ReadBy.constrained):
+        assert make("http://host/v1", template, read=read)
+    assert make("http://host/v1", PAIR.replace("[A, B, C]", "[AB, B, CB]")), "an end may be alike"
+
+
 def test_repeats_are_different_samples_only_with_chance(make: Make) -> None:
     asked = [pair("one", "two", sample) for sample in range(3)]
     with StubServer(lambda body: "Verdict: A") as server:
@@ -230,14 +263,16 @@ def test_failures_are_judgements_and_are_counted(make: Make) -> None:
 def test_the_version_names_what_answers(make: Make) -> None:
     plain = make("http://host:8000/v1")
     assert plain.version("r0-s0") == plain.version("r9-s9")
-    assert plain.version("") == f"m-host:8000-{plain.template.digest[:8]}-probabilities"
+    assert plain.version("") == f"m-server-{plain.template.digest[:8]}-probabilities"
+    assert plain.version("") == make("https://other/v1").version(""), "where it answers is no part of it"
+    revised = make("http://host:8000/v1", revision="r").version("")
+    assert revised == plain.version("").replace("m-", "m@r-", 1)
     others = [
-        make("http://other/v1"),
         make("http://host:8000/v1", revision="r"),
         make("http://host:8000/v1", SCORE),
         make("http://host:8000/v1", read=ReadBy.text),
     ]
-    assert len({judge.version("") for judge in (plain, *others)}) == 5
+    assert len({judge.version("") for judge in (plain, *others)}) == 4
 
 
 def test_a_judge_can_be_sent_to_another_process(make: Make) -> None:

@@ -45,6 +45,15 @@ def test_an_empty_response_beside_a_long_one_stays_empty() -> None:
     assert found.asked.texts == ("", "b" * 25)
 
 
+def test_a_response_of_which_no_whole_character_is_left_is_not_asked_about() -> None:
+    one = asked("\u4e2d" * 100, "b" * 100)
+    for how in (TooLong.cut_end, TooLong.cut_start):
+        assert shortened(one, turns(one, "f" * 25), 10, how) is None
+        found = shortened(one, turns(one, "f" * 24), 10, how)
+        assert found is not None
+        assert found.asked.texts == ("\u4e2d", "b" * 3)
+
+
 def test_what_fits_as_it_is_or_never_can_is_left() -> None:
     one = asked("a" * 100)
     assert shortened(one, turns(one), 1000, TooLong.cut_end) is None

@@ -20,18 +20,19 @@ def echo(body: dict[str, Any]) -> str:
 
 class StubServer(LoopbackServer):
     """Answers every request with a text that follows from its body, and with `LOGPROBS` where they are wanted. A status
-    in place of a text is an error."""
+    in place of a text is an error. `reason` is why texts end."""
 
-    def __init__(self, say: Callable[[dict[str, Any]], str | int] = echo) -> None:
+    def __init__(self, say: Callable[[dict[str, Any]], str | int] = echo, reason: str | None = "stop") -> None:
         super().__init__()
         self.say = say
+        self.reason = reason
 
     def answer(self, handler: BaseHTTPRequestHandler, body: bytes) -> None:
         asked = json.loads(body)
         said = self.say(asked)
         if isinstance(said, int):
             return write(handler, said, b"{}")
-        choice: dict[str, Any] = {"message": {"role": "assistant", "content": said}, "finish_reason": "stop"}
+        choice: dict[str, Any] = {"message": {"role": "assistant", "content": said}, "finish_reason": self.reason}
         if asked.get("logprobs"):
             top = [{"token": token, "logprob": logprob, "bytes": None} for token, logprob in LOGPROBS.items()]
             choice["logprobs"] = {"content": [{"token": "A", "logprob": LOGPROBS["A"], "top_logprobs": top}]}
