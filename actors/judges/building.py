@@ -91,7 +91,8 @@ def _built(config: RunConfig, judge: JudgeConfig, engines: Engines | None) -> Ju
 def _self_judge(config: RunConfig, judge: SelfConfig, engines: Engines | None) -> Judge:
     initial = replace(judge, model=config.model.path, revision=config.model.revision, dtype=config.model.dtype)
     if judge.model == "current" and (speaker := _speaker(config, engines)):
-        return _text_judge(initial, speaker, "self-{policy}")
+        fitting = replace(initial, max_context=min(judge.max_context, config.rollout.max_context))
+        return _text_judge(fitting, speaker, "self-{policy}")
     return _hosted(initial if judge.model in ("current", "initial") else judge, "self")
 
 

@@ -13,9 +13,9 @@ from actors.judges.inputs import Fitted, InputEncoder
 from actors.judges.tally import Tally
 from loop.judge_config import HostedConfig
 from loop.judges.judge import Asked, Reply
+from loop.judges.splicing import TOO_LONG
 from loop.prompts.tokenizer import load_tokenizer
 
-TOO_LONG = Reply("the question is longer than judge.max_context", "failed", None)
 NOT_A_NUMBER = Reply("the model's output is not a finite number", "failed", None)
 
 

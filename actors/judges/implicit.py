@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from math import fsum, isfinite
 from typing import TYPE_CHECKING, Protocol
 
-from actors.judges.classified import NOT_A_NUMBER, TOO_LONG
+from actors.judges.classified import NOT_A_NUMBER
 from actors.judges.engines import EnginesSpeaker
 from actors.judges.inputs import part_of, strings_of_turns
 from actors.judges.models import end_token, ends_of, model_version
@@ -19,6 +19,7 @@ from loop.errors import Refused
 from loop.judge_config import Backend, ImplicitConfig, Reduce, TooLong
 from loop.judges.judge import Asked, Reply
 from loop.judges.ordinary import PieceEncoder
+from loop.judges.splicing import TOO_LONG
 from loop.prompts.encoding import TemplateRefused, encode
 from loop.prompts.tokenizer import load_tokenizer
 from loop.records import Message

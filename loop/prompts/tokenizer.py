@@ -16,6 +16,10 @@ if TYPE_CHECKING:
 _HUB_NAME = re.compile(r"[\w-][\w.-]*/[\w.-]+")
 
 
+FEWEST_TOKENS = 8
+"""Transformers makes a tokenizer of a token or two where a folder holds none."""
+
+
 def load_tokenizer(path: str, revision: str | None = None) -> PreTrainedTokenizerBase:
     """The tokenizer of a model folder, or of `OWNER/NAME` on a hub; code that a model brings is never run.
 
@@ -37,6 +41,8 @@ def load_tokenizer(path: str, revision: str | None = None) -> PreTrainedTokenize
         if local:
             raise Refused(f"the model folder {path} holds no tokenizer that can be loaded: {reason}.") from error
         raise Refused(f"{path} is no folder here, and its tokenizer did not come from a hub: {reason}.") from error
+    if len(loaded) < FEWEST_TOKENS:
+        raise Refused(f"{path} holds no tokenizer: what was loaded knows {len(loaded)} tokens.")
     return loaded
 
 

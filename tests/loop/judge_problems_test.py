@@ -16,7 +16,10 @@ RUBRIC = f"judge.template={CONF / 'templates' / 'additive_rubric.yaml'}"
     [
         (["judge=llm", "judge.model=''"], "judge.model is not set: give it as judge.model=MODEL"),
         (["judge=llm", "judge.backend=server"], "judge.server.url is not set"),
-        (["judge=llm", "judge.backend=server", "judge.server.url=abc"], "judge.server.url must be like https://HOST/v1"),
+        (
+            ["judge=llm", "judge.backend=server", "judge.server.url=abc"],
+            "judge.server.url must be like https://HOST/v1",
+        ),
         (
             ["judge=llm", "judge.backend=server", "judge.server.url=http://h/v1", "judge.server.key_variable=sk-1"],
             "must be the name of an environment variable, not the key itself",

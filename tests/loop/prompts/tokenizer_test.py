@@ -9,11 +9,13 @@ from pathlib import Path
 import pytest
 from transformers import PreTrainedTokenizerBase
 
+from loop.composition import CONF
 from loop.errors import Refused
 from loop.prompts.tokenizer import load_tokenizer, tokenizer_digest
 
 OTHER_PROCESS = """
 import sys
+from loop.composition import CONF
 from loop.errors import Refused
 from loop.prompts.tokenizer import load_tokenizer, tokenizer_digest
 print(tokenizer_digest(load_tokenizer(sys.argv[1])))
@@ -73,4 +75,10 @@ def test_a_folder_without_a_sound_tokenizer_is_refused(
         byte_level.save_pretrained(tmp_path)
         (tmp_path / "tokenizer.json").write_text(content)
     with pytest.raises(Refused, match="holds no tokenizer that can be loaded"):
+        load_tokenizer(str(tmp_path))
+
+
+def test_the_tokenizer_that_is_made_up_for_a_folder_without_one_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "config.json").write_text((CONF / "demo" / "policy" / "config.json").read_text())
+    with pytest.raises(Refused, match="holds no tokenizer: what was loaded knows"):
         load_tokenizer(str(tmp_path))
