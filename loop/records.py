@@ -153,12 +153,13 @@ class VerdictRow:
 
 @dataclass(frozen=True, slots=True)
 class CheckRow:
-    """One question of the judge's check before a run trusts it: the two texts in the order shown, `better` the position
-    of the one that is known to be better (None: they are the same), and the judge's reply."""
+    """One question of the judge's check before a run trusts it, two for each pair of texts: the texts in the order
+    shown, `better` the position of the one that is known to be better (None: they are the same), and the judge's
+    reply."""
 
     round: int
+    question: int
     kind: str
-    pair: int
     prompt: str
     first: str
     second: str

@@ -23,7 +23,9 @@ from loop.verdicts import groups_of
 KEYS: dict[str, tuple[str, ...]] = {
     "prompts": ("prompt_id",),
     "responses": ("round", "response_id"),
+    "judge_checks": ("round", "question"),
     "judgements": ("round", "judgement_id"),
+    "verdicts": ("round", "response_id", "against"),
     "examples": ("round", "example_id"),
     "anchors": ("round", "anchor", "response_id"),
     "policies": ("round", "version"),

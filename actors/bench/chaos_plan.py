@@ -15,8 +15,10 @@ POINTS: dict[str, tuple[str, ...]] = {
     "evaluate": ("shard/evaluate",),
     "score": ("shard/score",),
     "probe": ("phase/probe",),
+    "check": ("phase/check",),
     "generate": ("shard/generate",),
     "judge": ("shard/judge",),
+    "aggregate": ("shard/aggregate",),
     "pair": ("shard/pair",),
     "anchor": ("phase/anchor",),
     "learn": ("learn/step", "checkpoint/parts"),
@@ -29,7 +31,7 @@ POINTS: dict[str, tuple[str, ...]] = {
 TIMED = ("start", "evaluate", "score", "generate", "judge", "anchor", "learn", "push", "kl")
 """Phases long enough for a moment that is drawn."""
 
-REPEATED = tuple(phase for phase in POINTS if phase not in ("start", "probe"))
+REPEATED = tuple(phase for phase in POINTS if phase not in ("start", "probe", "check"))
 """Phases that each round of training goes through."""
 
 NAMED: tuple[tuple[str, str, str], ...] = (

@@ -16,9 +16,9 @@ from loop.errors import InfrastructureFailed
 from loop.status import Status, read_status
 
 POINTS = (
-    *(f"phase/{name}" for name in ("evaluate", "score", "probe", "generate", "judge", "pair")),
+    *(f"phase/{name}" for name in ("evaluate", "score", "probe", "check", "generate", "judge", "aggregate", "pair")),
     *(f"phase/{name}" for name in ("anchor", "learn", "push", "kl", "export")),
-    *(f"shard/{name}" for name in ("evaluate", "score", "generate", "judge", "pair")),
+    *(f"shard/{name}" for name in ("evaluate", "score", "generate", "judge", "aggregate", "pair")),
     *("commit/before", "commit/after"),
     *("push/begun", "push/loading", "push/engine", "push/finished"),
     *("learn/step", "checkpoint/parts", "checkpoint/marker", "checkpoint/renamed"),

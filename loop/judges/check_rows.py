@@ -20,8 +20,8 @@ def check_rows(
     return [
         CheckRow(
             round=round,
+            question=at,
             kind=pairs[at // 2].kind,
-            pair=at // 2,
             prompt=json.dumps(one.conversation, ensure_ascii=False),
             first=one.texts[0],
             second=one.texts[1],

@@ -124,7 +124,7 @@ class StubFleets:
         self.called("check")
         turn = [self.trusted, 1.0 - self.trusted]
         rows = [
-            CheckRow(round, "gold", 0, "[]", "x", "y", at, "!", "decided", value, f"judge of {round}")
+            CheckRow(round, at, "gold", "[]", "x", "y", at, "!", "decided", value, f"judge of {round}")
             for at, value in enumerate(turn)
         ]
         return write_shard(self.store, "judge_checks", round, 0, rows, CheckRow)
