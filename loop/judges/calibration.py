@@ -55,10 +55,13 @@ class CheckReport:
 
 def pairs_for(check: CheckConfig, prompts: Sequence[Prompt], seed: int) -> list[CalibrationPair]:
     """The pairs that a configuration asks for: from its file, else from the pool's reference answers, else general
-    ones. Raises: Refused for a bad file."""
+    ones, whose better response is the reference answer. Raises: Refused for a bad file."""
     if check.file is not None:
         return pairs_from_file(check.file, check.prompts, seed)
-    return calibration_pairs(prompts, check.prompts, seed) or pairs_from_file(str(GENERAL), check.prompts, seed)
+    if found := calibration_pairs(prompts, check.prompts, seed):
+        return found
+    general = pairs_from_file(str(GENERAL), check.prompts, seed)
+    return [dataclasses.replace(pair, answer=pair.better) for pair in general]
 
 
 def questions(pairs: Sequence[CalibrationPair]) -> list[Asked]:

@@ -10,7 +10,6 @@ import shutil
 import sys
 import time
 from collections.abc import Iterable
-from contextlib import suppress
 from typing import Any, TextIO
 
 from rich.console import Console
@@ -44,12 +43,14 @@ def inspect(run: str, example: str | None, sql: str | None, as_json: bool) -> in
     else:
         whole = inspect_run(folder)
         found, lines = dataclasses.asdict(whole), run_lines(whole, width, time.time())
-    with suppress(BrokenPipeError):  # whoever reads, such as `head`, has seen enough
+    try:
         if as_json:
             print(json.dumps(portable(found), indent=2, ensure_ascii=False))
         else:
             show(lines, sys.stdout)
         sys.stdout.flush()
+    except BrokenPipeError:  # whoever reads, such as `head`, has seen enough; Python would try again when it ends
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     return 0
 
 
