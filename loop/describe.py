@@ -8,7 +8,9 @@ from enum import Enum
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
-from loop.config import AlgorithmConfig, StartFrom
+from loop.config import AlgorithmConfig, RunConfig, StartFrom
+from loop.judge_config import AskedConfig, HostedConfig, JudgeConfig, VerifierConfig
+from loop.judge_files import members_of
 from loop.summary import RoundSummary, RunSummary
 from loop.task import Task
 
@@ -29,7 +31,7 @@ def banner(task: Task) -> list[tuple[str, str]]:
         ("algorithm", f"{recipe.name}: {recipe.k} answers, {_called(recipe.pairing)}, loss {_called(recipe.loss)}"),
         ("anchors", _anchors(recipe)),
         *([("data", data)] if (data := _data(recipe)) else []),
-        ("judge", config.judge.name),
+        ("judge", _judges(config)),
         ("prompts", counts.sentence()),
         (
             "engines",
@@ -38,6 +40,23 @@ def banner(task: Task) -> list[tuple[str, str]]:
         ("learner", f"{learner.ranks} DeepSpeed ranks, ZeRO stage {learner.zero_stage}, learning rate {learner.lr:g}"),
         ("", f"{rounds} of {config.prompts.per_round} prompts, evaluated on {counts.test} test prompts."),
     ]
+
+
+def _judges(config: RunConfig) -> str:
+    """The judges in the order of their rounds."""
+    later = sorted(config.later_judges.values(), key=lambda judge: judge.from_round)
+    return "; ".join([_judge(config.judge), *(f"from round {one.from_round} on {_judge(one)}" for one in later)])
+
+
+def _judge(judge: JudgeConfig) -> str:
+    """A judge with what it stands on: its rule, its model, how it is read, its members."""
+    told = [
+        *([judge.rule.value] if isinstance(judge, VerifierConfig) else []),
+        *([judge.model] if isinstance(judge, HostedConfig) else []),
+        *([f"read by {judge.read.value}"] if isinstance(judge, AskedConfig) else []),
+        *(f"{name}: {_judge(member)}" for name, member in members_of(judge).items()),
+    ]
+    return f"{judge.name} ({', '.join(told)})" if told else judge.name
 
 
 def _anchors(recipe: AlgorithmConfig) -> str:

@@ -38,3 +38,11 @@ def test_what_is_learnt_besides_a_rounds_own_examples_is_told() -> None:
         "70% of a round's examples, those with the largest margins; every round learns from the initial policy"
     )
     assert told("algorithm.anchors=[]")["anchors"] == "none"
+
+
+def test_judges_are_told_with_what_they_stand_on_and_from_which_round() -> None:
+    assert told()["judge"] == "verifier (exact)"
+    later = ["+judge@later_judges.next=self", "later_judges.next.from_round=3"]
+    assert told("judge=math", *later)["judge"] == ("math (math); from round 3 on self (current, read by probabilities)")
+    members = ["judge.members.reward.model=M"]
+    assert told("judge=mixture", *members)["judge"] == "mixture (right: verifier (exact), reward: reward_model (M))"
