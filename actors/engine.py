@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from actors.engine_settings import EngineSpec, device_settings, prepare_process, require_api
+from actors.engine_settings import ROLLOUTS_NEED, EngineSpec, engine_arguments, prepare_process, require_api
 from actors.writing import writing_parameters, written
 from loop.errors import InfrastructureFailed, Refused
 from loop.judges.speaking import Writing, Written
@@ -53,28 +53,17 @@ class Engine:
         import vllm
         from vllm.config import WeightTransferConfig
 
-        require_api(vllm)
+        require_api(vllm, ROLLOUTS_NEED)
         from actors.transfer import register
 
         self.spec = spec
         self._vllm = vllm
         self._open = False
         self.llm: LLM = vllm.LLM(
-            spec.path,
-            revision=spec.revision,
-            tokenizer_revision=spec.revision,
-            load_format="safetensors",
-            dtype=spec.dtype,
-            max_model_len=spec.max_context,
-            max_num_seqs=spec.max_concurrent,
+            **engine_arguments(spec),
             enable_prefix_caching=spec.prefix_caching,
-            enforce_eager=spec.eager,
-            # end tokens still come from the model's generation configuration, its sampling defaults do not
-            generation_config="vllm",
             logprobs_mode="raw_logprobs",
-            trust_remote_code=False,
             weight_transfer_config=WeightTransferConfig(backend=register()),
-            **device_settings(spec),
         )
         self.llm.init_weight_transfer_engine({"init_info": {}})
 

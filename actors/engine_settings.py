@@ -7,6 +7,7 @@ there.
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,16 +21,24 @@ CACHE_BLOCK = 32
 PREFILL_TOKENS = 4096
 """Prompt tokens that a CPU engine takes in one step, at least."""
 
-_NEEDED = (
-    "init_weight_transfer_engine",
-    "start_weight_update",
-    "update_weights",
-    "finish_weight_update",
-    "update_weight_version",
-    "reset_prefix_cache",
-    "collective_rpc",
-)
-_NEEDED_PARAMETERS = ("seed", "logprobs", "prompt_logprobs", "logprob_token_ids", "skip_reading_prefix_cache")
+ROLLOUTS_NEED = {
+    "LLM": (
+        "init_weight_transfer_engine",
+        "start_weight_update",
+        "update_weights",
+        "finish_weight_update",
+        "update_weight_version",
+        "reset_prefix_cache",
+        "collective_rpc",
+    ),
+    "SamplingParams": ("seed", "logprobs", "prompt_logprobs", "logprob_token_ids", "skip_reading_prefix_cache"),
+}
+JUDGES_NEED = {
+    "LLM": ("generate", "classify"),
+    "SamplingParams": ("seed", "logprob_token_ids", "structured_outputs"),
+    "PoolingParams": ("use_activation", "extra_kwargs"),
+}
+"""What each adapter calls, by vLLM's classes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +56,25 @@ class EngineSpec:
     revision: str | None = None
 
 
-def device_settings(spec: EngineSpec) -> dict[str, Any]:
+def engine_arguments(spec: EngineSpec) -> dict[str, Any]:
+    """What every engine of ours is started with, whatever it does: safetensors only, and no code that a model brings.
+    End tokens come from the model's generation configuration, its sampling defaults do not."""
+    return {
+        "model": spec.path,
+        "revision": spec.revision,
+        "tokenizer_revision": spec.revision,
+        "load_format": "safetensors",
+        "trust_remote_code": False,
+        "dtype": spec.dtype,
+        "max_model_len": spec.max_context,
+        "max_num_seqs": spec.max_concurrent,
+        "enforce_eager": spec.eager,
+        "generation_config": "vllm",
+        **_device_settings(spec),
+    }
+
+
+def _device_settings(spec: EngineSpec) -> dict[str, Any]:
     """Settings that differ between devices.
 
     Without a GPU, vLLM 0.32 fails when it splits the prompt of a request that has a seed ("CPU Generator does not use
@@ -81,15 +108,17 @@ def prepare_process(eager: bool) -> None:
     os.environ.pop("VLLM_CPU_KVCACHE_SPACE", None)
 
 
-def require_api(vllm: Any) -> None:
-    """Check that the installed vLLM has what this adapter calls.
+def require_api(vllm: Any, needed: Mapping[str, Sequence[str]]) -> None:
+    """Check that the installed vLLM has what an adapter calls.
 
     Raises:
         InfrastructureFailed: it lacks something; the sentence names vLLM's version and what is missing.
     """
-    missing = [f"LLM.{name}" for name in _NEEDED if not hasattr(vllm.LLM, name)]
-    missing += [f"SamplingParams.{name}" for name in _NEEDED_PARAMETERS if not hasattr(vllm.SamplingParams, name)]
+    missing = [
+        f"{owner}.{name}"
+        for owner, names in needed.items()
+        for name in names
+        if not hasattr(getattr(vllm, owner), name)
+    ]
     if missing:
-        raise InfrastructureFailed(
-            f"vLLM {vllm.__version__} lacks {', '.join(missing)}, which rollouts need: install the pinned version."
-        )
+        raise InfrastructureFailed(f"vLLM {vllm.__version__} lacks {', '.join(missing)}: install the pinned version.")

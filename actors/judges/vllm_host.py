@@ -10,7 +10,7 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Literal
 
-from actors.engine_settings import EngineSpec, device_settings, prepare_process
+from actors.engine_settings import JUDGES_NEED, EngineSpec, engine_arguments, prepare_process, require_api
 from actors.judges.models import CLASSIFIER, LANGUAGE_MODEL, ModelInput, located, model_config, pooled_tokens
 from actors.writing import writing_parameters, written
 from loop.errors import InfrastructureFailed, Refused
@@ -21,12 +21,6 @@ if TYPE_CHECKING:
     from transformers import PretrainedConfig
     from vllm import LLM
     from vllm.outputs import RequestOutput
-
-_NEEDED = {
-    "LLM": ("generate", "classify"),
-    "SamplingParams": ("seed", "logprob_token_ids", "structured_outputs"),
-    "PoolingParams": ("use_activation", "extra_kwargs"),
-}
 
 _hosted: str | None = None
 # the model on this process's engine: engines of one process share vLLM's global state, and ending one ends both
@@ -46,7 +40,7 @@ def _start(
     prepare_process(eager=True)
     import vllm
 
-    _require_api(vllm)
+    require_api(vllm, JUDGES_NEED)
     spec = EngineSpec(
         path=located(config.model),
         dtype=config.dtype.value,
@@ -58,44 +52,15 @@ def _start(
         eager=True,
         revision=config.revision,
     )
-    settings: dict[str, Any] = device_settings(spec)
-    if runner == "generate":
-        settings |= {"enable_prefix_caching": spec.prefix_caching, "logprobs_mode": "raw_logprobs"}
+    reads = {"enable_prefix_caching": spec.prefix_caching, "logprobs_mode": "raw_logprobs"}
     try:
-        llm = vllm.LLM(
-            spec.path,
-            runner=runner,
-            revision=spec.revision,
-            tokenizer_revision=spec.revision,
-            load_format="safetensors",
-            dtype=spec.dtype,
-            max_model_len=spec.max_context,
-            max_num_seqs=spec.max_concurrent,
-            enforce_eager=spec.eager,
-            # end tokens still come from the model's generation configuration, its sampling defaults do not
-            generation_config="vllm",
-            trust_remote_code=False,
-            **settings,
-        )
+        llm = vllm.LLM(**engine_arguments(spec), runner=runner, **(reads if runner == "generate" else {}))
     except ValueError as error:
         # the first sentence behind what pydantic puts before it
         reason = str(error).rpartition("Value error, ")[2].split(". ")[0].strip().rstrip(".")
         raise Refused(f"vLLM cannot run judge.model={config.model} (backend=transformers may): {reason}.") from error
     _hosted = config.model
     return llm, found
-
-
-def _require_api(vllm: Any) -> None:
-    missing = [
-        f"{owner}.{name}"
-        for owner, names in _NEEDED.items()
-        for name in names
-        if not hasattr(getattr(vllm, owner), name)
-    ]
-    if missing:
-        raise InfrastructureFailed(
-            f"vLLM {vllm.__version__} lacks {', '.join(missing)}, which judges need: install the pinned version."
-        )
 
 
 class VllmSpeaker:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from actors.engine import Engine
-from actors.engine_settings import require_api
+from actors.engine_settings import ROLLOUTS_NEED, require_api
 from loop.errors import InfrastructureFailed, Refused
 from loop.sampling import Sampling
 
@@ -123,4 +123,4 @@ def test_a_vllm_without_the_calls_needed_is_refused_by_name() -> None:
     with pytest.raises(
         InfrastructureFailed, match=r"vLLM 0\.99 lacks LLM\.init_weight_transfer_engine.*SamplingParams\.seed"
     ):
-        require_api(other)
+        require_api(other, ROLLOUTS_NEED)
