@@ -314,7 +314,7 @@ class JudgingConfig:
     """What an experiment offers its judges: each takes what suits its kind, unless it is told otherwise. So one sweep
     over judges needs no other keys."""
 
-    template: str = "${asset:templates/pairwise.yaml}"
+    template: str = MISSING
     # how a language model is asked
     reward_model: str = ""
     pair_model: str = ""
