@@ -26,9 +26,10 @@ from loop.driver import run
 from loop.errors import Fenced, Refused, Stopped, StoreFailed
 from loop.exports import pin
 from loop.finding import find_run
+from loop.fingerprint import model_fingerprint
 from loop.folder import begin, choose, locked, require_identity, summary_if_finished
 from loop.fork import resolve
-from loop.identity import identity_of, model_fingerprint, run_folder
+from loop.identity import identity_of, run_folder
 from loop.ledger import Ledger
 from loop.memory import MemoryWatch
 from loop.model_folder import weight_bytes

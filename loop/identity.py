@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 from loop.config import RunConfig
-from loop.fingerprint import model_fingerprint as model_fingerprint
 from loop.judge_files import by_content
 from loop.records import digest_of
 

@@ -3,7 +3,6 @@ files of pairs that a check cannot use."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import replace
 
 from actors.judges.models import (
@@ -31,30 +30,9 @@ from loop.judge_files import ROLES, judges_of
 from loop.judges.calibration_pairs import check_file
 from loop.judges.capabilities import asks_engines, capabilities_of, is_checked
 from loop.judges.remote.judge import RemoteJudge
-from loop.judges.speaking import Writing, Written
 from loop.judges.template import load_template
-from loop.judges.text_judge import TextJudge
+from loop.judges.text_judge import manner_of
 from loop.prompts.tokenizer import load_tokenizer
-
-
-class Mute:
-    """A speaker that is not asked anything."""
-
-    def next_logprobs(
-        self, inputs_T: Sequence[list[int]], tokens: Sequence[int], policy: str
-    ) -> list[list[float] | None]:
-        """See `Speaker`."""
-        raise NotImplementedError
-
-    def write(
-        self, inputs_T: Sequence[list[int]], seeds: Sequence[int], writing: Writing, policy: str
-    ) -> list[Written | None]:
-        """See `Speaker`."""
-        raise NotImplementedError
-
-    def usage(self) -> dict[str, float]:
-        """See `Speaker`."""
-        return {}
 
 
 def check_judges(config: RunConfig) -> None:
@@ -96,7 +74,7 @@ def _check_asked(config: RunConfig, key: str, judge: AskedConfig) -> None:
         asked = replace(asked, max_context=min(judge.max_context, config.rollout.max_context))
     else:
         model_config(asked, LANGUAGE_MODEL, key)
-    TextJudge(asked, load_template(asked.template), load_tokenizer(asked.model, asked.revision), Mute(), "")
+    manner_of(asked, load_template(asked.template), load_tokenizer(asked.model, asked.revision))
 
 
 def _check_implicit(config: RunConfig, key: str, judge: ImplicitConfig) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from loop.errors import Refused
 from loop.judge_config import AskedConfig, ReadBy
@@ -46,16 +46,7 @@ class TextJudge:
         self.tokenizer = tokenizer
         self.speaker = speaker
         self.name = name
-        written = config.read is ReadBy.text
-        self.asked_with = replace(template, begin="") if written else template
-        self.tokens = verdict_tokens(tokenizer, template) if config.read is ReadBy.probabilities else {}
-        self.writing = _writing(config, template)
-        self.limit = config.max_context - (1 if self.tokens else self.writing.max_tokens)
-        if (taken := frame_of(tokenizer, self.asked_with).tokens) >= self.limit:
-            raise Refused(
-                f"judge.max_context={config.max_context}: judge template {template.name} takes {taken} tokens and the "
-                f"reply up to {config.max_context - self.limit}, which leaves no room for a question."
-            )
+        self.asked_with, self.tokens, self.writing, self.limit = manner_of(config, template, tokenizer)
         self.counts = {"questions": 0.0, "cut": 0.0, "refused": 0.0}
 
     def version(self, policy: str) -> str:
@@ -104,6 +95,30 @@ class TextJudge:
             return [NO_ROOM if one is None else verdict_of_logprobs(self.config, self.template, one) for one in told]
         texts = self.speaker.write(inputs_T, [seed for _, seed in inputs], self.writing, policy)
         return [NO_ROOM if one is None else verdict_of_text(self.config, self.template, one) for one in texts]
+
+
+class Manner(NamedTuple):
+    """How a judge is asked: the template as it is shown, verdict tokens where probabilities are read, how it writes
+    otherwise, and the most tokens that a question may have."""
+
+    template: JudgeTemplate
+    tokens: dict[str, int]
+    writing: Writing
+    limit: int
+
+
+def manner_of(config: AskedConfig, template: JudgeTemplate, tokenizer: PreTrainedTokenizerBase) -> Manner:
+    """What follows from the configuration without asking anything. Raises: Refused as `TextJudge`."""
+    shown = replace(template, begin="") if config.read is ReadBy.text else template
+    tokens = verdict_tokens(tokenizer, template) if config.read is ReadBy.probabilities else {}
+    writing = _writing(config, template)
+    limit = config.max_context - (1 if tokens else writing.max_tokens)
+    if (taken := frame_of(tokenizer, shown).tokens) >= limit:
+        raise Refused(
+            f"judge.max_context={config.max_context}: judge template {template.name} takes {taken} tokens and the "
+            f"reply up to {config.max_context - limit}, which leaves no room for a question."
+        )
+    return Manner(shown, tokens, writing, limit)
 
 
 def verdict_tokens(tokenizer: PreTrainedTokenizerBase, template: JudgeTemplate) -> dict[str, int]:

@@ -5,7 +5,8 @@ from pathlib import Path
 import pytest
 
 from loop.composition import compose
-from loop.identity import identity_of, model_fingerprint, run_folder
+from loop.fingerprint import model_fingerprint
+from loop.identity import identity_of, run_folder
 
 
 def identity(*overrides: str, prompts: str = "p", model: str = "m") -> str:

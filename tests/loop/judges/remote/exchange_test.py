@@ -123,8 +123,8 @@ def test_no_answer_raises(message: Any, logprobs: Any, usage: Any, wants: bool) 
 
 
 @given(st.binary(max_size=50))
-def test_no_bytes_raise(body: bytes) -> None:
-    read_completion(body, True)
+def test_bytes_that_are_no_answer_are_a_failure(body: bytes) -> None:
+    assert isinstance(read_completion(body, True), Failure)
 
 
 def request(**changed: Any) -> Request:
