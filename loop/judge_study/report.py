@@ -129,5 +129,5 @@ def cell(text: str) -> str:
 
 
 def heading(text: str) -> Text:
-    """What stands above a table."""
-    return Text(visible(text), style="bold")
+    """What stands above a table, on one line whatever its length."""
+    return Text(visible(text), style="bold", no_wrap=True, overflow="ignore")

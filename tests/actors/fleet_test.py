@@ -77,14 +77,23 @@ def test_a_killed_actor_is_replaced_brought_up_to_date_and_its_work_repeated(
         refreshed.append(len(lines()))
         return wait([worker.load.remote("v1")], 10.0, "refresh") == [None]
 
-    fleet: Fleet[Request, Any] = Fleet(
-        "generation", workers, LIMITS, version="v0", refresh=refresh, on_event=events.append
-    )
+    back = tmp_path / "restarted"
+
+    def seen(event: FleetEvent) -> None:
+        events.append(event)
+        if event.kind == "restarted":
+            back.touch()
+
+    fleet: Fleet[Request, Any] = Fleet("generation", workers, LIMITS, version="v0", refresh=refresh, on_event=seen)
     fleet.check()
     wait([worker.load.remote("v1") for worker in workers], 10.0, "push")
     fleet.pushed("v1")
     dying = str(tmp_path / "died")
-    requests = [Request(n, 100 + n, "v1", "die" if n == 3 else "", dying, 0.02) for n in range(150)]
+    # the last requests begin when the killed worker is back, however long that takes
+    requests = [
+        Request(n, 100 + n, "v1", "die" if n == 3 else "", dying, 0.02, "" if n < 100 else str(back))
+        for n in range(150)
+    ]
     results = list(fleet.map(work, requests))
     assert sorted(results) == [(n, 100 + n) for n in range(150)]
     assert {(shard, seed) for _, shard, seed in lines()} == {(n, 100 + n) for n in range(150)}

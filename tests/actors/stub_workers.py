@@ -20,7 +20,7 @@ cloudpickle.register_pickle_by_value(sys.modules[__name__])
 
 @dataclass(frozen=True)
 class Request:
-    """Work that says what to do: `act` once, when the file `mark` can be made."""
+    """Work that says what to do: `act` once, when the file `mark` can be made; begin when the file `after` is there."""
 
     shard: int
     seed: int = 0
@@ -28,6 +28,7 @@ class Request:
     act: str = ""
     mark: str = ""
     seconds: float = 0.0
+    after: str = ""
 
 
 class Worker:
@@ -51,6 +52,8 @@ class Worker:
             raise InfrastructureFailed(f"asked for {request.policy} but serves {self.held}")
         with open(self.log, "a") as log:
             log.write(f"{os.getpid()} {request.shard} {request.seed}\n")
+        while request.after and not os.path.exists(request.after):
+            time.sleep(0.01)
         if request.act and request.mark and not os.path.exists(request.mark):
             open(request.mark, "w").close()
             if request.act == "die":
