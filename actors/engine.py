@@ -14,11 +14,13 @@ import torch
 
 from actors.engine_settings import ROLLOUTS_NEED, EngineSpec, engine_arguments, prepare_process, require_api
 from actors.writing import writing_parameters, written
+from loop.config import Template
 from loop.errors import InfrastructureFailed, Refused
 from loop.judges.speaking import Writing, Written
 from loop.prompts.tokenizer import tokenizer_digest
 from loop.push import Reading
 from loop.records import FinishReason
+from loop.samplers.replies import Encoder
 from loop.sampling import Sampling
 
 if TYPE_CHECKING:
@@ -72,14 +74,24 @@ class Engine:
         """Digest of the vocabulary and the chat template."""
         return tokenizer_digest(self.llm.get_tokenizer())
 
-    def generate(self, prompts_T: Sequence[list[int]], seeds: Sequence[int], sampling: Sampling) -> list[Sampled]:
-        """Sample one answer per (prompt, seed), all of them at once.
+    def encoder(self, template: Template) -> Encoder:
+        """How the policy's conversations and answers become tokens. Answers end with the tokenizer's end token, or one
+        of the model's generation configuration."""
+        tokenizer, model = self.llm.get_tokenizer(), self.llm.llm_engine.model_config
+        given = model.try_get_generation_config().get("eos_token_id")
+        ends = {tokenizer.eos_token_id, *(given if isinstance(given, list) else [given])} - {None}
+        return Encoder(tokenizer, template, frozenset(ends), self.spec.max_context)
+
+    def generate(
+        self, prompts_T: Sequence[list[int]], seeds: Sequence[int], samplings: Sequence[Sampling]
+    ) -> list[Sampled]:
+        """Sample one answer per (prompt, seed, sampling), all of them at once.
 
         Raises:
             Refused: a prompt leaves no room for an answer.
             InfrastructureFailed: vLLM gave a request up.
         """
-        parameters = [self._sampling(tokens_T, seed, sampling) for tokens_T, seed in zip(prompts_T, seeds, strict=True)]
+        parameters = [self._sampling(*one) for one in zip(prompts_T, seeds, samplings, strict=True)]
         return [_sampled(output.outputs[0]) for output in self._run(prompts_T, parameters)]
 
     def text_logprobs(self, texts_T: Sequence[list[int]]) -> list[list[float]]:

@@ -4,20 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cache
+from functools import lru_cache
 from math import isfinite
-from typing import Any
+from typing import Any, NamedTuple
 
 from actors.judges.engines import Engines
 from actors.pairing import aggregate_shard, pair_shard
 from loop.config import AlgorithmConfig, Plan, PlanConfig
+from loop.fleets import JudgementTable
+from loop.judged_rounds import judged_rows
 from loop.judges.calibration import questions
 from loop.judges.calibration_pairs import CalibrationPair
 from loop.judges.check_rows import check_rows
 from loop.judges.judge import Asked, Judge, Reply
 from loop.plans import next_questions
 from loop.records import CheckRow, Judgement, Prompt, Question, Response, ShardRef, digest_of
-from loop.shards import read_shard, write_shard
+from loop.shards import read_shard, read_shards, write_shard
 from loop.verdicts import groups_of
 
 EVALUATION = PlanConfig(Plan.pointwise)
@@ -37,28 +39,75 @@ class CheckRequest:
     shard: int = 0
 
 
+class Bench(NamedTuple):
+    """What a judge actor works with: its store, its prompts, the recipe, what builds its judges, and a digest of all
+    that they are built from."""
+
+    store: str
+    prompts_path: str
+    recipe: AlgorithmConfig
+    build: Build
+    made_of: str
+
+    @property
+    def label(self) -> str:
+        """Tells one such setting from another."""
+        return self.label_of(self.store, self.prompts_path, self.made_of)
+
+    @staticmethod
+    def label_of(store: str, prompts_path: str, made_of: str) -> str:
+        """See `label`."""
+        return digest_of("bench", store, prompts_path, made_of)
+
+
 class JudgeActor:
     """One judge replica, with the judge of evaluation beside the one that training asks."""
 
-    def __init__(self, store: str, prompts_path: str, recipe: AlgorithmConfig, build: Build) -> None:
-        self.store = store
-        self.prompts_path = prompts_path
-        self.recipe = recipe
+    def __init__(self, store: str, prompts_path: str, recipe: AlgorithmConfig, build: Build, made_of: str = "") -> None:
         self.engines = Engines()
-        self.training_judge, self.evaluation_judge = build(self.engines)
+        self.made_of: str | None = None
+        self.begin(store, prompts_path, recipe, build, made_of)
 
-    def judge(self, responses: ShardRef, evaluation: bool, engines: Sequence[Any] = ()) -> ShardRef:
-        """Ask every question of the shard's groups; `engines` are those that there are now, for a judge that asks
-        them. Statistics: failed, undecided, value (sum over decided judgements, vetoes left out), cut (judgements whose
-        input was cut)."""
+    def begin(self, store: str, prompts_path: str, recipe: AlgorithmConfig, build: Build, made_of: str = "") -> None:
+        """Work for a run from now on. Judges are built anew unless `made_of` says that it would be the same ones."""
+        if made_of != self.made_of:
+            self.training_judge, self.evaluation_judge = build(self.engines)
+        self.store, self.prompts_path, self.recipe, self.made_of = store, prompts_path, recipe, made_of
+
+    def version(self) -> str:
+        """The label of what it works with; see `Bench`."""
+        return Bench.label_of(self.store, self.prompts_path, self.made_of or "")
+
+    def judge(
+        self,
+        responses: ShardRef,
+        table: JudgementTable,
+        policy: str,
+        engines: Sequence[Any] = (),
+        said: Sequence[ShardRef] = (),
+    ) -> ShardRef:
+        """Ask every question of the shard's groups and write `table`, which says who is asked what. `engines` are those
+        that there are now, for a judge that asks them, and `policy` is what they serve. Questions that the judgements
+        in `said` answer are not asked again: those judgements are written once more.
+
+        Statistics: failed, undecided, value (sum over decided judgements, vetoes left out), cut (judgements whose input
+        was cut), and of comparisons of a right and a wrong answer those of `loop.judged_rounds`."""
         self.engines.handles = list(engines)
-        rows = read_shard(responses, Response)
-        judge, plan = (self.evaluation_judge, EVALUATION) if evaluation else (self.training_judge, self.recipe.plan)
-        judgements = self._ask(judge, plan, rows, responses.round)
-        table = "evaluation_judgements" if evaluation else "judgements"
-        return write_shard(
-            self.store, table, responses.round, responses.shard, judgements, Judgement, _statistics(judgements)
-        )
+        judge, plan = self._asked(table)
+        known, rows = read_shards(said, Judgement), read_shard(responses, Response)
+        judgements = self._ask(judge, plan, rows, responses.round, policy, known)
+        stats = _statistics(judgements)
+        if table == "judgements":
+            stats |= judged_rows(_prompts(self.prompts_path), rows, judgements).sums()
+        return write_shard(self.store, table, responses.round, responses.shard, judgements, Judgement, stats)
+
+    def _asked(self, table: JudgementTable) -> tuple[Judge, PlanConfig]:
+        """Who is asked what for a table. A strategy learns of each draft alone what it will be worth in its group."""
+        if table == "evaluation_judgements":
+            return self.evaluation_judge, EVALUATION
+        if table == "draft_judgements":
+            return self.training_judge, PlanConfig(Plan.pointwise, repeats=self.recipe.plan.repeats)
+        return self.training_judge, self.recipe.plan
 
     def check(self, request: CheckRequest, engines: Sequence[Any] = ()) -> ShardRef:
         """Ask the training judge questions whose answers are known."""
@@ -81,18 +130,29 @@ class JudgeActor:
         """What the training judge's answers have cost since this actor began."""
         return self.training_judge.usage()
 
-    def _ask(self, judge: Judge, plan: PlanConfig, rows: Sequence[Response], round: int) -> list[Judgement]:
-        """Judgements by group, and in a group by the plan's order. What all groups ask next goes to the judge as one
-        batch, until none has a question left."""
-        texts, policy = {r.response_id: r.text for r in rows}, rows[0].policy
-        version = judge.version(policy)
+    def _ask(
+        self,
+        judge: Judge,
+        plan: PlanConfig,
+        rows: Sequence[Response],
+        round: int,
+        policy: str,
+        known: Sequence[Judgement] = (),
+    ) -> list[Judgement]:
+        """Judgements by group, and in a group by the plan's order. What all groups ask next and is not `known` goes to
+        the judge as one batch, until none has a question left."""
+        texts, given = {r.response_id: r.text for r in rows}, {_question(one): one for one in known}
         groups = groups_of(rows)
         told: dict[str, list[Judgement]] = {group.prompt_id: [] for group in groups}
         together = {group.prompt_id: tuple(r.text for r in group.responses_K) for group in groups}
         while questions := [q for group in groups for q in next_questions(plan, group, told[group.prompt_id])]:
-            asked = [self._shown(question, texts, together[question.prompt_id]) for question in questions]
-            for one, reply in zip(asked, judge.answer(asked, policy), strict=True):
-                told[one.question.prompt_id].append(_row(round, one, reply, version))
+            shown = [self._shown(q, texts, together[q.prompt_id]) for q in questions if _question(q) not in given]
+            if shown:
+                version, replies = judge.version(policy), judge.answer(shown, policy)
+                told_now = [_row(round, one, reply, version) for one, reply in zip(shown, replies, strict=True)]
+                given |= {_question(one): one for one in told_now}
+            for question in questions:
+                told[question.prompt_id].append(given[_question(question)])
         return [judgement for group in groups for judgement in told[group.prompt_id]]
 
     def _shown(self, question: Question, texts: Mapping[str, str], group_K: tuple[str, ...]) -> Asked:
@@ -101,7 +161,12 @@ class JudgeActor:
         return Asked(question, prompt.turns(), shown, prompt.answer, group_K)
 
 
-@cache
+def _question(one: Question | Judgement) -> tuple[tuple[str, ...], int]:
+    """Which question it is: what is shown in which order, and which repeat."""
+    return tuple(one.response_ids), one.sample
+
+
+@lru_cache(maxsize=4)
 def _prompts(path: str) -> dict[str, Prompt]:
     return {p.prompt_id: p for p in read_shard(path, Prompt)}
 

@@ -7,10 +7,11 @@ import json
 import os
 import sys
 import time
-from collections.abc import Sequence
-from contextlib import ExitStack, suppress
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, ExitStack, nullcontext, suppress
 from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from omegaconf import OmegaConf
 
@@ -45,6 +46,9 @@ from loop.task import Task
 from loop.tracker import open_tracker
 from loop.validation import held_out_columns, required_columns, validate
 from loop.view import View, open_view
+
+if TYPE_CHECKING:
+    from actors.system import System
 
 EXPERTS = ("num_experts", "num_local_experts", "n_routed_experts")
 """Keys of a model's configuration that say that it is a mixture of experts."""
@@ -156,8 +160,32 @@ def execute(task: Task, view: View, started: float) -> RunSummary:
     stays, and the summary says why it ended."""
     from actors.system import System  # Ray, vLLM and DeepSpeed: seconds to import
 
-    config = task.config
     terminate_as_interrupt()
+    return _conducted(task, view, started, lambda task, book: System(task, book.told, view.notice, book.rounds_closed))
+
+
+def run_in(system: System, config: RunConfig, view: View) -> RunSummary:
+    """Run one configuration with the processes of a system that is there, whatever it ran before, or show what it came
+    to when it is finished already. Raises: Refused also when the run needs other processes."""
+    started = time.monotonic()
+    quiet_libraries()
+    task = prepare(config)
+    if (summary := summary_if_finished(task.folder)) is not None:
+        return summary
+    system.require_fit(task)
+
+    def adopted(task: Task, book: Book) -> AbstractContextManager[System]:
+        return nullcontext(system.adopt(task, book.told, view.notice, book.rounds_closed))
+
+    with locked(task.folder):
+        return _conducted(task, view, started, adopted)
+
+
+def _conducted(
+    task: Task, view: View, started: float, open_fleets: Callable[[Task, Book], AbstractContextManager[System]]
+) -> RunSummary:
+    """A run from the beginning of its folder to its summary, with the fleets that are opened for it."""
+    config = task.config
     forget(task.folder)
     if task.parent is not None:
         pin(Path(config.model.path), task.identity)
@@ -181,7 +209,7 @@ def execute(task: Task, view: View, started: float) -> RunSummary:
             with ExitStack() as running:
                 book.status(book.rounds_closed, ["start"])
                 with view.phase(0, "start", 0, ""):
-                    fleets = running.enter_context(System(task, book.told, view.notice, book.rounds_closed))
+                    fleets = running.enter_context(open_fleets(task, book))
                 try:
                     return run(task, fleets, book)
                 except KeyboardInterrupt:

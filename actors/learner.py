@@ -13,11 +13,11 @@ import torch
 from torch import Tensor
 
 from actors import learner_weights
-from actors.learner_contract import LearnerSettings, LogProbsRequest
+from actors.learner_contract import Frozen, LearnerSettings, LogProbsRequest
 from actors.learner_lesson import read_lesson, responses
 from actors.learner_scoring import Forward, scored, text_sequence
 from loop import crash
-from loop.anchors import logprobs_key
+from loop.anchors import logprobs_key, needs_log_probs
 from loop.batches import sequence_of
 from loop.cadence import is_due
 from loop.config import OptimizerState, StartFrom
@@ -61,17 +61,42 @@ class LearnerActor:
     def start(self, endpoint: tuple[str, int]) -> int:
         """Join the other ranks and load the policy. Returns the bytes of its weights, those of all ranks together."""
         # Not above: the driver imports this module for its class, and needs neither DeepSpeed nor Transformers.
-        from actors.learner_checkpoint import Checkpoints
-        from actors.learner_engine import Engine, join_group, load_trainable
-        from actors.learner_training import Trainer
+        from actors.learner_engine import join_group
 
         torch.set_num_threads(self.threads)  # OpenMP counts by calling thread, and Ray makes actors in another one
-        config = self.settings.learner
-        join_group(self.rank, self.world, *endpoint, config.collective_timeout_s)
-        self.engine: Engine = Engine(load_trainable(self.settings.model, config), config, self.settings.model.dtype)
+        join_group(self.rank, self.world, *endpoint, self.settings.learner.collective_timeout_s)
+        self._load()
+        return self.engine.weight_bytes
+
+    def begin(self, settings: LearnerSettings) -> None:
+        """Go back to the initial policy and belong to another run: nothing is left of the one before. Its model, its
+        number of ranks and their patience with each other must be the same."""
+        from actors.learner_engine import built_alike
+
+        before, self.settings = self.settings, settings
+        self.progress, self._generators, self._pause_in = Progress(), None, 0
+        if built_alike(before.learner, settings.learner):
+            self._equip()
+            self.checkpoints.load_initial()
+        else:
+            self.engine.deepspeed.destroy()
+            self._load()
+
+    def _load(self) -> None:
+        """The initial policy in an engine of its own."""
+        from actors.learner_engine import Engine, load_trainable
+
+        model, config = self.settings.model, self.settings.learner
+        self.engine: Engine = Engine(load_trainable(model, config), config, model.dtype)
+        self._equip()
+
+    def _equip(self) -> None:
+        """What depends on a run's settings besides the engine."""
+        from actors.learner_checkpoint import Checkpoints
+        from actors.learner_training import Trainer
+
         self.trainer: Trainer = Trainer(self.engine, loss_of(self.settings.algorithm), self.rank, self.world)
         self.checkpoints: Checkpoints = Checkpoints(self.engine, self.settings, self.rank, self.world)
-        return self.engine.weight_bytes
 
     @ray.method(concurrency_group="control")  # type: ignore[untyped-decorator]
     def ping(self) -> int:
@@ -123,6 +148,8 @@ class LearnerActor:
         told = digest_of("lesson", round, seed, [example.example_id for example in examples])
         if self.progress.report is not None and (self.progress.round, self.progress.lesson) == (round, told):
             return self.progress.report
+        if lesson.start is not None and self.progress.round not in (lesson.start, round):
+            self.rollback(lesson.start, carry_optimizer=True)
         loss = self.trainer.loss
         work = read_lesson(self.settings, loss, self.world, lesson, examples, rounds, seed)
         self._take_up(begun(self.progress, round, told, len(work.steps)), seed)
@@ -134,13 +161,13 @@ class LearnerActor:
             crash.reached("learn/step")
             require_steps(self.progress, self.settings.learner.max_bad_steps)
             if at + 1 < len(work.steps) and (asked or (every.steps and (at + 1) % every.steps == 0)):
-                self.checkpoints.save(self.progress)
+                self.checkpoints.save(self.progress, lesson.start)
                 if asked:
                     return report_of(self.progress.outcomes, loss.row.kind, work.rates[at], paused=True)
         report = report_of(self.progress.outcomes, loss.row.kind, work.rates[-1])
         self.progress = dataclasses.replace(self.progress, report=report)
         if self.trainer.any_rank(self._pause_in == round) or is_due(every.every, round, rounds):
-            self.checkpoints.save(self.progress)
+            self.checkpoints.save(self.progress, lesson.start)
         return report
 
     def _take_up(self, progress: Progress, seed: int) -> None:
@@ -176,6 +203,8 @@ class LearnerActor:
         wanted = None if response_ids is None else set(response_ids)
         keys, sequences = {}, []
         for response in responses(response_refs, wanted):
+            if request.own and not needs_log_probs(response.policy, len(response.logprobs_T), request.policy):
+                continue
             context_T, weights = response.prompt_tokens_T, request.weights
             key = logprobs_key(context_T, response.tokens_T, weights, model.dtype, "learner")
             keys[response.response_id] = key
@@ -183,10 +212,8 @@ class LearnerActor:
         known = self._known(request.known, {*keys.values()})
         todo = [(one, sequence) for one, sequence in zip(keys, sequences, strict=True) if keys[one] not in known]
         forward: Forward = self.engine.forward
-        if request.frozen_path is not None and todo:
-            from actors.learner_engine import frozen_forward
-
-            forward = frozen_forward(request.frozen_path, request.frozen_revision, model.dtype, config.logprob_chunk)
+        if request.frozen is not None and todo:
+            forward = self._frozen(request.frozen)
         share = [sequence for _, sequence in todo]
         by_index = scored(forward, share, self.rank, self.world, config.micro_batch_tokens)
         made = {todo[index][0]: logprobs for index, logprobs in sorted(by_index.items())}
@@ -210,12 +237,20 @@ class LearnerActor:
         rows = (row for ref in refs for row in read_shard(ref, AnchorLogProbs))
         return {row.key: row.logprobs_T for row in rows if row.key in keys}
 
-    def weight_stream(self, version: str) -> Iterator[dict[str, Tensor] | Manifest]:
-        """On rank 0: the weights by layer group, on the CPU in the engine's number format, then their manifest.
+    def weight_stream(self, version: str, frozen: Frozen | None = None) -> Iterator[dict[str, Tensor] | Manifest]:
+        """On rank 0: the present weights or those of a frozen policy by layer group, on the CPU in the engine's number
+        format, then their manifest.
 
-        The other ranks run `join_weight_stream` meanwhile.
+        The other ranks run `join_weight_stream` meanwhile if it is the present ones.
         """
-        yield from learner_weights.stream(self.engine, version, keep=True)
+        if frozen is None:
+            groups = learner_weights.gathered_groups(self.engine, keep=True)
+        else:
+            from actors.learner_engine import load_frozen
+
+            model, chunk = self.settings.model, self.settings.learner.logprob_chunk
+            groups = learner_weights.frozen_groups(load_frozen(frozen, model.dtype, chunk))
+        yield from learner_weights.stream(groups, version)
 
     def join_weight_stream(self) -> None:
         """The part that the other ranks have in a weight stream: they hand over their shares, layer group by layer
@@ -223,11 +258,18 @@ class LearnerActor:
         for _ in learner_weights.gathered_groups(self.engine, keep=False):
             pass
 
-    def read_probe(self, texts_T: Sequence[Sequence[int]]) -> Reading:
-        """Log-probs of fixed texts under the present weights, the same on every rank."""
+    def read_probe(self, texts_T: Sequence[Sequence[int]], frozen: Frozen | None = None) -> Reading:
+        """Log-probs of fixed texts under the present weights, the same on every rank, or under a frozen policy, for
+        which one rank does."""
         sequences = [text_sequence(text) for text in texts_T]
-        by_index = scored(self.engine.forward, sequences, 0, 1, self.settings.learner.micro_batch_tokens)
+        forward = self.engine.forward if frozen is None else self._frozen(frozen)
+        by_index = scored(forward, sequences, 0, 1, self.settings.learner.micro_batch_tokens)
         return Reading.without_cache([by_index[index] for index in range(len(sequences))])
+
+    def _frozen(self, policy: Frozen) -> Forward:
+        from actors.learner_engine import frozen_forward
+
+        return frozen_forward(policy, self.settings.model.dtype, self.settings.learner.logprob_chunk)
 
     def export(self, folder: str, card: str) -> None:
         """Write the present weights as a Hugging Face checkpoint, with `card` as its README; rank 0 writes."""

@@ -22,12 +22,20 @@ class LearnerSettings:
 
 
 @dataclass(frozen=True, slots=True)
+class Frozen:
+    """Where the weights of a frozen policy lie: a Hugging Face model, loaded for one call only."""
+
+    path: str
+    revision: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class LogProbsRequest:
     """Log-probs of responses under one frozen policy, written as `AnchorLogProbs` rows.
 
     `store` is the root of the shard files; rank r writes shard `shard + r` of `table`. `policy` labels the weights
-    that are used, `weights` is their digest: the learner's present ones, or those of the Hugging Face model
-    `frozen_path`, which is loaded for this call only. What the shards `known` hold already is not computed again.
+    that are used, `weights` is their digest: the learner's present ones, or those of `frozen`. What the shards `known`
+    hold already is not computed again; with `own`, neither is what came with a response from that policy.
     """
 
     store: str
@@ -37,6 +45,6 @@ class LogProbsRequest:
     anchor: str
     policy: str
     weights: str
-    frozen_path: str | None = None
-    frozen_revision: str | None = None
+    frozen: Frozen | None = None
     known: tuple[ShardRef, ...] = ()
+    own: bool = False

@@ -14,11 +14,14 @@ from typing import Any, TypeVar
 import torch
 import transformers
 from ray._private.tensor_serialization_utils import ZeroCopyTensorsWarning
+from safetensors import SafetensorError
 from torch import Tensor, nn
 
+from actors.learner_contract import Frozen
 from actors.policy_module import PolicyModule, load_policy
 from loop.config import LearnerConfig, ModelConfig
 from loop.config_types import DType
+from loop.errors import InfrastructureFailed
 
 if not torch.cuda.is_available():
     os.environ.setdefault("DS_ACCELERATOR", "cpu")
@@ -74,10 +77,22 @@ def load_trainable(model: ModelConfig, config: LearnerConfig) -> PolicyModule:
     return module.to(device()).train()
 
 
-def frozen_forward(path: str, revision: str | None, dtype: DType, chunk: int) -> Callable[..., Tensor]:
+def load_frozen(policy: Frozen, dtype: DType, chunk: int) -> PolicyModule:
+    """A frozen policy, whole, on the CPU. Raises: InfrastructureFailed where it cannot be read."""
+    try:
+        return load_policy(policy.path, policy.revision, TORCH_DTYPE[dtype], chunk)
+    except (OSError, SafetensorError) as error:
+        raise InfrastructureFailed(f"the weights in {policy.path} cannot be read: {_first_line(error)}") from error
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).splitlines()[0] if str(error) else type(error).__name__
+
+
+def frozen_forward(policy: Frozen, dtype: DType, chunk: int) -> Callable[..., Tensor]:
     """Forward pass of a frozen policy, loaded whole on this process's device; it is freed with the returned
     function."""
-    module = load_policy(path, revision, TORCH_DTYPE[dtype], chunk).to(device()).eval()
+    module = load_frozen(policy, dtype, chunk).to(device()).eval()
 
     def forward(*inputs: Tensor | None) -> Tensor:
         output: Tensor = module(*on_device(inputs))
@@ -107,6 +122,14 @@ def _bare(config: LearnerConfig, dtype: DType) -> bool:
     """Whether DeepSpeed leaves torch's optimiser unwrapped: then it neither reports a gradient norm nor skips bad
     gradients."""
     return config.zero_stage == 0 and dtype is DType.float32
+
+
+def built_alike(one: LearnerConfig, other: LearnerConfig) -> bool:
+    """Whether an engine that was made for one configuration serves another: what is read in every step may differ."""
+    return all(
+        getattr(one, name) == getattr(other, name)
+        for name in ("zero_stage", "betas", "eps", "weight_decay", "max_grad_norm", "logprob_chunk")
+    )
 
 
 class Engine:

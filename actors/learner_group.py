@@ -13,7 +13,7 @@ from torch.distributed import DistError
 
 from actors.calls import reason_of, wait
 from actors.learner import LearnerActor
-from actors.learner_contract import LearnerSettings, LogProbsRequest
+from actors.learner_contract import Frozen, LearnerSettings, LogProbsRequest
 from loop.errors import ProcessDied, TimedOut
 from loop.fleets import Lesson
 from loop.learning import LearnReport, Restored
@@ -52,6 +52,11 @@ class LearnerGroup:
         `timeout_s`."""
         started: list[int] = self._results(self._starting, timeout_s, "starting the learners")
         return started[0]
+
+    def begin(self, settings: LearnerSettings) -> None:
+        """All ranks go back to the initial policy and belong to another run; see `LearnerActor.begin`."""
+        self.settings, self._learning = settings, None
+        self._all("begin", settings)
 
     def restart(self) -> int:
         """End all ranks, also those that hang, and start others at the initial policy; waits for them for
@@ -107,15 +112,16 @@ class LearnerGroup:
         """Log-probs of responses under a frozen policy: one shard per rank; see `LogProbsRequest`."""
         return self._all("log_probs", response_refs, response_ids, request)
 
-    def weight_stream(self, version: str) -> Iterator[ray.ObjectRef[Any]]:
-        """References to the weights by layer group (name to tensor), then to their manifest.
+    def weight_stream(self, version: str, frozen: Frozen | None = None) -> Iterator[ray.ObjectRef[Any]]:
+        """References to the present weights or those of a frozen policy by layer group (name to tensor), then to their
+        manifest.
 
         At most four groups that nobody has taken lie in the object store. The stream must be read to its end: under
         ZeRO-3 the ranks move through it together, and an abandoned one fails them after the collectives' time-out.
         """
-        others = [learner.join_weight_stream.remote() for learner in self._actors[1:]]
+        others = [learner.join_weight_stream.remote() for learner in self._actors[1:] if frozen is None]
         options = {"num_returns": "streaming", "_generator_backpressure_num_objects": _GROUPS_AHEAD}
-        generator = self._actors[0].weight_stream.options(**options).remote(version)
+        generator = self._actors[0].weight_stream.options(**options).remote(version, frozen)
         deadline = time.monotonic() + self._timeout_s
         while True:
             ready, _ = ray.wait([generator], timeout=max(deadline - time.monotonic(), 0.0), fetch_local=False)
@@ -128,9 +134,11 @@ class LearnerGroup:
             deadline = time.monotonic() + self._timeout_s
         self._results(others, self._timeout_s, "the learners' weight stream")
 
-    def read_probe(self, texts_T: Sequence[Sequence[int]]) -> Reading:
-        """Log-probs of fixed texts under the present weights."""
-        readings: list[Reading] = self._all("read_probe", texts_T)
+    def read_probe(self, texts_T: Sequence[Sequence[int]], frozen: Frozen | None = None) -> Reading:
+        """Log-probs of fixed texts under the present weights, or under a frozen policy."""
+        ranks = self._actors if frozen is None else self._actors[:1]
+        calls = [learner.read_probe.remote(texts_T, frozen) for learner in ranks]
+        readings: list[Reading] = self._results(calls, self._timeout_s, "the learners' read_probe")
         return readings[0]
 
     def export(self, folder: str, card: str) -> None:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from actors.learner_contract import LearnerSettings
-from loop.anchors import Resolved, combine
+from loop.anchors import Resolved, combine, needs_log_probs
 from loop.batches import Step, TokenSequence, plan, require_fit, sequence_of, sizes_of
 from loop.errors import Refused
 from loop.fleets import Lesson
@@ -43,7 +43,8 @@ def read_lesson(
     example does not fit the loss."""
     config, algorithm = settings.learner, settings.algorithm
     for example in examples:
-        require_fit(example.example_id, example.roles, bool(example.labels), loss.row.kind, loss.needs)
+        labelled, gained = bool(example.labels), example.gain is not None
+        require_fit(example.example_id, example.roles, labelled, loss.row.kind, loss.needs, gained)
     wanted = {response_id for example in examples for response_id in example.response_ids}
     anchors = _read_anchors(lesson.anchors, wanted)
     sequences = {
@@ -76,12 +77,12 @@ def _read_anchors(refs: Iterable[ShardRef], wanted: set[str]) -> dict[tuple[str,
 
 
 def _under(anchor: Resolved, response: Response, logprobs: Mapping[tuple[str, str], np.ndarray]) -> np.ndarray:
-    """A response's log-probs under an anchor `[R]`. Where none were computed for the policy that sampled it, its own
-    serve. Raises `Refused` when they are missing."""
+    """A response's log-probs under an anchor `[R]`. Where none were computed for the policy that sampled it, those that
+    came with it serve. Raises `Refused` when they are missing."""
     found: list[np.ndarray] = []
     for label in anchor.labels:
         row = logprobs.get((label, response.response_id))
-        if row is None and label == response.policy:
+        if row is None and not needs_log_probs(response.policy, len(response.logprobs_T), label):
             row = np.asarray(response.logprobs_T, np.float32)
         if row is None:
             raise Refused(f"response {response.response_id} has no log-probs under policy {label} in any shard")

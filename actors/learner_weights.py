@@ -52,10 +52,17 @@ def gathered_groups(engine: Engine, keep: bool) -> Iterator[dict[str, Tensor]]:
         yield group
 
 
-def stream(engine: Engine, version: str, keep: bool) -> Iterator[dict[str, Tensor] | Manifest]:
-    """The layer groups, then the manifest with digests taken while gathering."""
+def frozen_groups(module: PolicyModule) -> Iterator[dict[str, Tensor]]:
+    """What `gathered_groups` gives, of a policy that one process holds whole."""
+    tensors = module.model.state_dict()
+    for names in layer_groups(list(tensors)):
+        yield {name: tensors[name] for name in names}
+
+
+def stream(groups: Iterator[dict[str, Tensor]], version: str) -> Iterator[dict[str, Tensor] | Manifest]:
+    """The layer groups, then the manifest with digests taken on the way."""
     specs: list[TensorSpec] = []
-    for group in gathered_groups(engine, keep):
+    for group in groups:
         specs += [TensorSpec.of(name, tensor) for name, tensor in group.items()]
         yield group
     yield Manifest(version, tuple(specs))

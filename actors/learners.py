@@ -9,7 +9,7 @@ from typing import TypeVar
 
 from actors.learner_contract import LogProbsRequest
 from actors.learner_group import LearnerGroup
-from actors.starting import Told, start_learners
+from actors.starting import Told, learner_settings, start_learners
 from loop.cadence import is_due
 from loop.errors import EnginesDied, InfrastructureFailed, ProcessDied, TimedOut
 from loop.fleets import Lesson
@@ -26,15 +26,25 @@ class Learners:
 
     def __init__(self, task: Task, told: Told) -> None:
         """Start the configured number of ranks without waiting for them."""
-        self.task = task
-        self.config = task.config
         self.told = told
         self.group: LearnerGroup = start_learners(task, task.config.learner.ranks)
+        self._belong_to(task)
+
+    def _belong_to(self, task: Task) -> None:
+        self.task = task
+        self.config = task.config
         self._deaths = 0
         self._moved = False  # whether they stand anywhere but at the initial policy, which engines are met with
+        self._back_to: int | None = None  # the round to whose end they went back and after which they learnt nothing
         self._lessons: list[Lesson] = []
         self._known_after = 0  # the lessons of all rounds after this one are kept
         self._saved: list[int] = []
+
+    def begin(self, task: Task) -> None:
+        """Belong to another run, from its initial policy on."""
+        self._belong_to(task)
+        settings = learner_settings(task, self.group.ranks)
+        self.together(lambda: self.group.begin(settings))
 
     def wait_ready(self) -> int:
         """Wait until every rank has loaded the policy; the bytes of its weights."""
@@ -51,6 +61,7 @@ class Learners:
     def rollback(self, round: int) -> None:
         """All ranks go back to the end of a round, optimiser included."""
         self.together(lambda: self.group.rollback(round, carry_optimizer=True))
+        self._back_to = round
         self._lessons = [lesson for lesson in self._lessons if lesson.round <= round]
 
     def resize(self, ranks: int) -> None:
@@ -67,6 +78,7 @@ class Learners:
         """Train on one round's examples, from where the ranks stand inside that round."""
         self._moved = True
         report = self.together(lambda: self._learn(lesson))
+        self._back_to = None
         self._lessons.append(lesson)
         if is_due(self.config.checkpoint.every, lesson.round, self.config.rounds):
             self._saved = [*self._saved, lesson.round][-self.config.checkpoint.keep :]
@@ -122,6 +134,9 @@ class Learners:
 
     def _take_up(self) -> int:
         """Restore, and learn what came after. Raises: InfrastructureFailed when not all of that is known here."""
+        if self._back_to is not None:
+            self.group.rollback(self._back_to, carry_optimizer=True)
+            return self._back_to
         held = self._restore()
         if _reached(held) < self._known_after:
             raise InfrastructureFailed(

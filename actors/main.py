@@ -63,6 +63,10 @@ def _bench(given: Namespace) -> int:
         from loop.games.bench import bench_games
 
         return bench_games(given.json, given.plot)
+    if given.name == "recipes":
+        from actors.bench.recipes import bench_recipes
+
+        return bench_recipes(given.recipes, given.seeds, given.folder, given.plot, given.json)
     from actors.bench.chaos import bench_chaos
 
     return bench_chaos(given.kills, given.seed, given.folder, given.json)

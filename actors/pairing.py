@@ -6,7 +6,8 @@ from collections import defaultdict
 from collections.abc import Sequence
 from typing import Protocol, TypeVar
 
-from loop.config import AlgorithmConfig
+from loop.config import AlgorithmConfig, Control
+from loop.controls import shuffled
 from loop.pairing import pair
 from loop.recipe import rule_of
 from loop.records import Example, Judgement, Response, ShardRef, VerdictRow
@@ -15,13 +16,14 @@ from loop.verdicts import groups_of, is_tied, rows_of, verdict, verdict_of
 
 
 def aggregate_shard(store: str, recipe: AlgorithmConfig, responses: ShardRef, judgements: ShardRef) -> ShardRef:
-    """Write the verdicts of one shard. Statistics: holes, numbers that are not known."""
+    """Write the verdicts of one shard, in a control run those that its groups are given instead. Statistics: holes,
+    numbers that are not known."""
     given = _by_prompt(read_shard(judgements, Judgement))
-    rows = [
-        row
-        for group in groups_of(read_shard(responses, Response))
-        for row in rows_of(verdict(recipe.plan, group, given[group.prompt_id]), group, responses.round)
-    ]
+    groups = groups_of(read_shard(responses, Response))
+    said = [verdict(recipe.plan, group, given[group.prompt_id]) for group in groups]
+    if recipe.control is Control.shuffled:
+        said = shuffled(groups, said)
+    rows = [row for group, one in zip(groups, said, strict=True) for row in rows_of(one, group, responses.round)]
     stats = {"holes": sum(row.value is None for row in rows)}
     return write_shard(store, "verdicts", responses.round, responses.shard, rows, VerdictRow, stats)
 

@@ -18,9 +18,20 @@ from loop.errors import InfrastructureFailed, Refused
 from loop.judges.speaking import Writing, Written
 from loop.push import Manifest, Reading
 from loop.push_faults import manifest_faults
-from loop.records import Prompt, Response, ShardRef, digest_of, seed_of
+from loop.records import Judgement, Prompt, Response, ShardRef, seed_of
+from loop.samplers.grouping import (
+    Others,
+    begun,
+    ordered,
+    others,
+    proposed,
+    require_distinct,
+    statistics,
+)
+from loop.samplers.mixing import sums_under
+from loop.samplers.wanted import Wanted, response_of, wanted
 from loop.sampling import GenerateRequest
-from loop.shards import read_shard, write_shard
+from loop.shards import read_shard, read_shards, write_shard
 
 
 class RolloutActor:
@@ -28,15 +39,13 @@ class RolloutActor:
 
     Args:
         spec: the engine.
-        store_root: the run's store; response shards are written below it.
         threads: of torch, inside this process.
         version: the policy version that the checkpoint at `spec.path` is. Without it the engine is stale: it serves
             after a push.
     """
 
-    def __init__(self, spec: EngineSpec, store_root: str, threads: int, version: str | None = None) -> None:
+    def __init__(self, spec: EngineSpec, threads: int, version: str | None = None) -> None:
         torch.set_num_threads(threads)
-        self._root = store_root
         self._engine = Engine(spec)
         self._tokenizer = self._engine.tokenizer_digest
         self._probe_T: list[list[int]] = []
@@ -51,55 +60,57 @@ class RolloutActor:
         return self._served
 
     def generate(self, request: GenerateRequest) -> ShardRef:
-        """Sample `request.k` answers per prompt and write them as one shard.
+        """Sample what the request's strategy wants for each prompt's group, and write it as one shard: with the rest of
+        the group, where the request is for whole ones.
 
         Returns:
-            The shard's handle; `stats` counts prompts, responses, tokens (end tokens included) and truncated
-            responses, and sums log-probs (nats).
+            The shard's handle; for `stats` see `loop.samplers.grouping.statistics`. Besides: `too_long`, draws left out
+            because their context leaves no room for them (and given texts that do not fit into it); of mixtures
+            `mixed`, how many were resampled, and `ess`, the sum of their draws' effective sample sizes.
 
         Raises:
             InfrastructureFailed: the engine serves another version, or none.
-            Refused: a prompt is missing from the prompts' file or fills the whole context.
+            Refused: a prompt is missing from the prompts' file, lacks a text or fills the whole context; a conversation
+                or a text cannot be encoded.
         """
         self._require(request.policy)
-        prompts = _chosen_prompts(request)
-        keys = [
-            (request.identity, request.round, request.purpose, request.policy, prompt.prompt_id, k)
-            for prompt in prompts
-            for k in range(request.k)
+        groups = begun(
+            _chosen_prompts(request), read_shards(request.beside, Response), read_shards(request.said, Judgement)
+        )
+        sums = {one.other: sums_under(one.weights, one.other) for one in request.mixtures}
+        rest = [others(request, group, sums) for group in groups] if request.whole else [Others()] * len(groups)
+        encoder = self._engine.encoder(request.template)
+        asked = [
+            wanted(request, group.prompt, draw, policy, encoder)
+            for group, its in zip(groups, rest, strict=True)
+            for policy, draw in [
+                *((f"data:{column}", text) for column, text in its.given),
+                *((request.policy, draw) for draw in proposed(request, group)),
+            ]
         ]
-        seeds = [seed_of(*key) for key in keys]
-        asked = [prompt for prompt in prompts for _ in range(request.k)]
-        answers = self._engine.generate([prompt.tokens_T for prompt in asked], seeds, request.sampling)
+        ready = [one for one in asked if one is not None]
+        rows = [row for its in rest for row in its.rows] + self._answered(request, ready)
+        beside = [] if request.whole else [row for group in groups for row in group.beside]
+        require_distinct(request.strategy, [*rows, *beside])
+        stats = statistics(request, len(groups), rows)
+        if len(ready) < len(asked):
+            stats["too_long"] = float(len(asked) - len(ready))
+        if request.mixtures:
+            stats |= {"mixed": float(len(groups) * len(request.mixtures)), "ess": sum(its.effective for its in rest)}
+        return write_shard(
+            request.store, request.table, request.round, request.shard, ordered(groups, rows), Response, stats
+        )
+
+    def _answered(self, request: GenerateRequest, ready: Sequence[Wanted]) -> list[Response]:
+        """The rows of what is wanted, after the engine has sampled what is not given."""
+        sampled = [one for one in ready if one.text_T is None]
+        contexts_T, seeds = [one.context_T for one in sampled], [seed_of(*one.key(request)) for one in sampled]
+        answers = self._engine.generate(contexts_T, seeds, [one.sampling for one in sampled])
         _require_whole(answers, request.policy)
-        rows = [
-            Response(
-                response_id=digest_of(*key),
-                round=request.round,
-                purpose=request.purpose,
-                policy=request.policy,
-                prompt_id=prompt.prompt_id,
-                k=key[-1],
-                prompt_tokens_T=prompt.tokens_T,
-                tokens_T=answer.tokens_T,
-                logprobs_T=answer.logprobs_T,
-                loss_mask_T=[True] * len(answer.tokens_T),
-                text=answer.text,
-                finish_reason=answer.finish_reason,
-                seed=seed,
-                sampling=request.sampling.label(),
-                tokenizer=self._tokenizer,
-            )
-            for key, seed, prompt, answer in zip(keys, seeds, asked, answers, strict=True)
+        following = iter(answers)
+        return [
+            response_of(request, one, next(following) if one.text_T is None else None, self._tokenizer) for one in ready
         ]
-        stats = {
-            "prompts": float(len(prompts)),
-            "responses": float(len(rows)),
-            "tokens": float(sum(len(row.tokens_T) for row in rows)),
-            "truncated": float(sum(row.truncated for row in rows)),
-            "logprob": sum(sum(row.logprobs_T) for row in rows),
-        }
-        return write_shard(self._root, request.table, request.round, request.shard, rows, Response, stats)
 
     def choice_logprobs(
         self, policy: str, prefixes_T: Sequence[list[int]], choices: list[int]

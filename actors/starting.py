@@ -14,21 +14,18 @@ import ray
 from actors import cluster
 from actors.engine_settings import EngineSpec
 from actors.fleet_events import FleetEvent
-from actors.judge import JudgeActor
+from actors.judge import Bench, JudgeActor
 from actors.judges.building import build_both
 from actors.learner_contract import LearnerSettings
 from actors.learner_group import LearnerGroup
 from actors.rollout import RolloutActor
 from actors.supervised import RESTARTABLE
-from loop.config import FleetConfig
+from loop.config import FleetConfig, RunConfig
 from loop.fleet_actor import FleetLimits
 from loop.judge_config import JudgeConfig
-from loop.judges.capabilities import needs_device
-from loop.records import PolicyVersion, Telemetry
+from loop.judges.capabilities import examiner_of, needs_device
+from loop.records import INITIAL, Telemetry, digest_of
 from loop.task import Task
-
-INITIAL = PolicyVersion(0, 0)
-"""What every engine and learner holds that has just been started."""
 
 
 class Told:
@@ -79,10 +76,10 @@ def limits_of(fleet: FleetConfig, start_timeout_s: float, call_timeout_s: float)
     )
 
 
-def start_engines(task: Task, number: int) -> list[Any]:
-    """Some engines, each with the initial policy."""
-    config, rollout = task.config, task.config.rollout
-    spec = EngineSpec(
+def engine_spec(config: RunConfig) -> EngineSpec:
+    """The engines of a run."""
+    rollout = config.rollout
+    return EngineSpec(
         path=config.model.path,
         dtype=config.model.dtype.value,
         max_context=rollout.max_context,
@@ -93,11 +90,24 @@ def start_engines(task: Task, number: int) -> list[Any]:
         eager=rollout.eager,
         revision=config.model.revision,
     )
+
+
+def start_engines(task: Task, number: int) -> list[Any]:
+    """Some engines, each with the initial policy."""
+    config, rollout = task.config, task.config.rollout
     # at the start the learner ranks load beside them
     threads = cluster.threads(config.cluster, rollout.replicas + config.learner.ranks)
     options = cluster.options(config.cluster, threads, config.cluster.gpus_per_rollout)
     actor = ray.remote(RolloutActor).options(**options, **RESTARTABLE)
-    return [actor.remote(spec, task.store, threads, str(INITIAL)) for _ in range(number)]
+    return [actor.remote(engine_spec(config), threads, str(INITIAL)) for _ in range(number)]
+
+
+def bench_of(task: Task, judge: JudgeConfig) -> Bench:
+    """What the replicas of a judge work with."""
+    config = task.config
+    parts = repr((judge, examiner_of(config), config.model, config.rollout.max_context, config.rollout.call_timeout_s))
+    build = partial(build_both, config, judge)
+    return Bench(task.store, task.prompts_path, config.algorithm, build, digest_of(parts))
 
 
 def start_judges(task: Task, judge: JudgeConfig, number: int) -> list[Any]:
@@ -106,14 +116,13 @@ def start_judges(task: Task, judge: JudgeConfig, number: int) -> list[Any]:
     threads = cluster.threads(config.cluster, judge.replicas)
     options = cluster.options(config.cluster, threads, config.cluster.gpus_per_judge if needs_device(judge) else 0.0)
     actor = ray.remote(JudgeActor).options(**options, **RESTARTABLE)
-    build = partial(build_both, config, judge)
-    return [actor.remote(task.store, task.prompts_path, config.algorithm, build) for _ in range(number)]
+    return [actor.remote(*bench_of(task, judge)) for _ in range(number)]
 
 
-def start_learners(task: Task, ranks: int) -> LearnerGroup:
-    """The ranks, which load the initial policy."""
+def learner_settings(task: Task, ranks: int) -> LearnerSettings:
+    """What the learner ranks of a run go by."""
     config = task.config
-    settings = LearnerSettings(
+    return LearnerSettings(
         model=config.model,
         learner=replace(config.learner, ranks=ranks),
         algorithm=config.algorithm,
@@ -121,5 +130,10 @@ def start_learners(task: Task, ranks: int) -> LearnerGroup:
         checkpoints=str(task.learner_checkpoints),
         identity=task.identity,
     )
-    threads = cluster.threads(config.cluster, ranks)
+
+
+def start_learners(task: Task, ranks: int) -> LearnerGroup:
+    """The ranks, which load the initial policy."""
+    config = task.config
+    settings, threads = learner_settings(task, ranks), cluster.threads(config.cluster, ranks)
     return LearnerGroup(settings, threads, cluster.options(config.cluster, threads, config.cluster.gpus_per_learner))

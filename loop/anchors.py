@@ -180,6 +180,12 @@ def sampler_serves(anchor: Resolved, sampled_by: str, gap: float, tolerance: flo
     return anchor.labels == (sampled_by,) and dtype is DType.float32 and gap <= tolerance
 
 
+def needs_log_probs(sampled_by: str, logprobs: int, policy: str) -> bool:
+    """Whether a response's log-probs under a policy must be computed even where the sampler's own would serve:
+    it is not this policy that sampled it, or of its tokens no log-probs came with it (`logprobs` counts them)."""
+    return sampled_by != policy or not logprobs
+
+
 def _weighed(weights: Mapping[str, float]) -> Resolved:
     kept = {label: weight for label, weight in weights.items() if weight}
     return Resolved(tuple(kept), tuple(kept.values()))

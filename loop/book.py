@@ -8,7 +8,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
 
@@ -17,15 +17,28 @@ from loop.errors import StoreFailed
 from loop.exports import export_folder, retain_exports
 from loop.fleets import Lesson, Pushed
 from loop.ledger import TABLES, Ledger
-from loop.lessons import lesson_of, replays, rounds_needed
+from loop.lessons import beginnings, lesson_of, replays, rounds_needed
 from loop.recorder import Recorder
-from loop.records import Example, PolicyVersion, RoundRow, ShardRef, Telemetry
-from loop.shards import from_table, is_damaged, read_columns, read_shard, write_shard
+from loop.records import PolicyVersion, RoundRow, ShardRef, Telemetry
+from loop.requests import Moment
+from loop.shards import from_table, is_damaged, write_shard
+from loop.shown_examples import shown_examples
 from loop.status import State, Status, write_status
 from loop.summary import RoundSummary, RunSummary, read_summary_if_any, wilson, write_summary
 from loop.task import Task
 from loop.tracker import Tracker
 from loop.view import View
+
+BEFORE_LEARNING = (
+    "judge_checks",
+    "drafts",
+    "draft_judgements",
+    "draft_anchors",
+    "responses",
+    "judgements",
+    "anchors",
+)
+"""Tables that a round fills with the weights before its learning."""
 
 OTHER_WEIGHTS = (
     "The weights of {policy} were learnt again and are not to the last bit those that the ledger knows: the number of "
@@ -95,12 +108,20 @@ class Book:
 
     def _history(self) -> list[PolicyVersion]:
         """The version with which each round began, that of the next one included."""
-        return [PolicyVersion(0, 0), *(PolicyVersion.parse(result.policy) for result in self.summary.rounds)]
+        return beginnings(self.task.config.algorithm, [self.ended(one.round) for one in self.summary.rounds])
+
+    def ended(self, number: int) -> PolicyVersion:
+        """The version with which a closed round ended."""
+        return PolicyVersion.parse([self.summary.initial, *self.summary.rounds][number].policy)
+
+    def moment(self, number: int) -> Moment:
+        """Where the round to come stands."""
+        history = self._history()
+        return Moment(number, history[number - 1], self.policy, history[:number])
 
     def damaged(self) -> bool:
         """Whether a committed shard of the open round, made with the weights before, is not what it was."""
-        tables = ("judge_checks", "responses", "judgements", "anchors")
-        refs = [ref for table in tables for ref in self.ledger.committed(table, self.rounds_closed).values()]
+        refs = [ref for table in BEFORE_LEARNING for ref in self.ledger.committed(table, self.rounds_closed).values()]
         return any(is_damaged(ref) for ref in refs)
 
     def pushed_again(self, pushed: Pushed) -> None:
@@ -119,7 +140,9 @@ class Book:
         self.view.round_done(result, self.summary.initial if round.number else result)
         self.tracker.round(result)
         if round.number and self.examples_shown:
-            self.tracker.examples(round.number, shown_examples(round, self.task.prompts_path, self.examples_shown))
+            self.tracker.examples(
+                round.number, shown_examples(round.shards, self.task.prompts_path, self.examples_shown)
+            )
         self._open = None
         self._digests |= round.digests
         if not round.number:
@@ -219,6 +242,7 @@ def summarise(round: Recorder, policy: PolicyVersion) -> RoundSummary:
     """A round's numbers from its counts."""
     report = round.report
     responses, tokens = round.count("responses"), round.count("responses", "tokens")
+    sampled_now = round.count("responses", "sampled")
     answers = round.count("evaluation_responses")
     judged = round.count("evaluation_judgements") - round.count("evaluation_judgements", "failed")
     right = round.count("evaluation_judgements", "value")
@@ -238,12 +262,15 @@ def summarise(round: Recorder, policy: PolicyVersion) -> RoundSummary:
         gold_high=high,
         prompts=int(round.count("examples", "groups")),
         responses=int(responses),
+        sampled=int(sampled_now),
         examples=int(round.count("examples")),
         ties=int(round.count("examples", "ties")),
         failed_judgements=int(round.count("judgements", "failed")),
         judgements=int(round.count("judgements")),
+        judge_accuracy=_share(round, "gold_right", "gold_cases"),
+        judge_flips=_share(round, "gold_flips", "gold_both"),
         truncated=int(round.count("responses", "truncated")),
-        response_tokens_mean=tokens / responses if responses else None,
+        response_tokens_mean=tokens / sampled_now if sampled_now else None,
         loss=report.loss if report and learnt else None,
         margin=report.terms.get("margin") if report and learnt else None,
         accuracy=report.terms.get("accuracy") if report and learnt else None,
@@ -263,29 +290,7 @@ def round_half(value: float) -> int:
     return int(value + 0.5)
 
 
-def shown_examples(round: Recorder, prompts_path: str, most: int) -> list[dict[str, object]]:
-    """The first examples of a round as text, for people: the only rows that the driver reads."""
-    shown: list[dict[str, object]] = []
-    messages = dict(zip(*read_columns(prompts_path, ["prompt_id", "messages"]), strict=True))
-    shards = zip(round.shards("examples"), round.shards("responses"), round.shards("judgements"), strict=True)
-    for examples, responses, judgements in shards:
-        if len(shown) >= most:
-            break
-        texts = dict(zip(*read_columns(responses, ["response_id", "text"]), strict=True))
-        judge = read_columns(judgements, ["judge"])[0][:1]
-        shown += [
-            {"prompt": json.loads(messages[example.prompt_id])[-1]["content"], **row, "judge": judge[0]}
-            for example in read_shard(examples, Example)
-            for row in rows_of(example, texts)
-        ]
-    return shown[:most]
-
-
-def rows_of(example: Example, texts: Mapping[str, str]) -> list[dict[str, object]]:
-    """An example as rows for people, from its responses' texts: one for a pair, otherwise one for each response."""
-    if {"chosen", "rejected"} <= {*example.roles}:
-        sides = {role: texts[example.by_role(role)[0]] for role in ("chosen", "rejected")}
-        return [{**sides, "strength": example.strength, "margin": example.margin}]
-    labels: Sequence[float | None] = example.labels or [None] * len(example.response_ids)
-    members = zip(example.response_ids, example.roles, labels, strict=True)
-    return [{"role": role, "response": texts[one], "label": label} for one, role, label in members]
+def _share(round: Recorder, part: str, whole: str) -> float | None:
+    """A statistic of the round's judgements as a share of another one."""
+    among = round.count("judgements", whole)
+    return round.count("judgements", part) / among if among else None

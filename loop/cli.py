@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import conf
+from loop.recipes import listing
 
 RUN_EPILOG = """\
 examples:
@@ -18,8 +19,10 @@ examples:
 The same command finds its run again: an unfinished run goes on where it was, a finished one prints its summary. Any
 override that changes what the data mean gives another run folder.
 
-algorithm=  @algorithm@
 judge=      @judge@
+
+algorithm=
+@algorithm@
 
 exit status: 0 complete, 2 bad input, 3 stopped on purpose, 4 infrastructure failed, 130 interrupted
 """
@@ -46,19 +49,21 @@ right ones in the subset Ties), and may hold subset, id and answer: what RewardB
 
 BENCH_EPILOG = """\
 names:
-  fleet   what giving work to actors costs, and what reaches the driver
-  chaos   a run whose processes are killed again and again, compared with one that nobody disturbed
-  games   which methods reach the equilibrium of preferences that are known, by their last policy or only on average
+  fleet    what giving work to actors costs, and what reaches the driver
+  chaos    a run whose processes are killed again and again, compared with one that nobody disturbed
+  games    which methods reach the equilibrium of preferences that are known, by their last policy or only on average
+  recipes  every core recipe on the small policy with the same number of samples: what each makes of them
+
+examples:
+  ratchet bench recipes --seeds 0                       the core recipes once, in a few minutes
+  ratchet bench recipes --recipes osp,sppo --plot recipes.svg
 """
 
 
 def run_epilog() -> str:
-    """Examples, and the names that recipes and judges have."""
-    told = RUN_EPILOG
-    for group in ("algorithm", "judge"):
-        names = sorted(file.stem for file in (Path(conf.__file__).parent / group).glob("*.yaml"))
-        told = told.replace(f"@{group}@", ", ".join(names))
-    return told
+    """Examples, the names that judges have, and a line on each recipe."""
+    judges = sorted(file.stem for file in (Path(conf.__file__).parent / "judge").glob("*.yaml"))
+    return RUN_EPILOG.replace("@judge@", ", ".join(judges)).replace("@algorithm@", listing())
 
 
 def parser() -> argparse.ArgumentParser:
@@ -138,17 +143,21 @@ def parser() -> argparse.ArgumentParser:
     judge.add_argument("--json", action="store_true", help="print JSON")
     bench = commands.add_parser(
         "bench",
-        help="benchmarks: fleet, chaos, games",
+        help="benchmarks: fleet, chaos, games, recipes",
         description="Benchmarks of the product on this machine.",
         epilog=BENCH_EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    bench.add_argument("name", choices=["chaos", "fleet", "games"], metavar="NAME", help="chaos, fleet or games")
+    bench.add_argument(
+        "name", choices=["chaos", "fleet", "games", "recipes"], metavar="NAME", help="chaos, fleet, games or recipes"
+    )
     bench.add_argument("--json", action="store_true", help="print JSON")
     bench.add_argument("--kills", type=int, default=20, help="chaos: processes to kill (20)")
     bench.add_argument("--seed", type=int, default=0, help="chaos: of moments and victims (0)")
-    bench.add_argument("--folder", help="chaos: where the two runs are kept; a temporary one otherwise")
-    bench.add_argument("--plot", metavar="FILE", help="games: draw trajectories and gaps to an SVG or PNG file")
+    bench.add_argument("--recipes", metavar="A,B", help="recipes: which ones; all core recipes otherwise")
+    bench.add_argument("--seeds", metavar="N,M", default="0,1,2", help="recipes: each runs with all of them (0,1,2)")
+    bench.add_argument("--folder", help="chaos, recipes: where the runs are kept; a temporary one otherwise")
+    bench.add_argument("--plot", metavar="FILE", help="games, recipes: draw what came out to an SVG or PNG file")
     return top
 
 

@@ -25,7 +25,7 @@ from loop.judge_config import BY_KIND, JudgeKind
 from loop.judge_files import named_files
 
 CONF = Path(conf.__file__).parent
-OPEN = ("algorithm.loss", "algorithm.pairing", "algorithm.data")
+OPEN = ("algorithm.loss", "algorithm.pairing", "algorithm.data", "algorithm.sampler")
 """Components: a name and that component's own options."""
 DICTIONARIES = ("options", "levels")
 """Last names of keys under which any name may stand; validation knows which there are."""

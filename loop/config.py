@@ -32,6 +32,14 @@ class Plan(Enum):
     against_baseline = "against_baseline"  # every response against the group's baseline
     all_pairs = "all_pairs"  # every two responses
     tournament = "tournament"  # winners play winners, losers losers: a winner and a loser after few comparisons
+    none = "none"  # nothing: the pairs are given
+
+
+class Control(Enum):
+    """What a run changes so that its judge says nothing: what it gains then, no judge is to thank for."""
+
+    none = "none"
+    shuffled = "shuffled"  # every group is given the verdict of another group of its shard
 
 
 class StartFrom(Enum):
@@ -136,6 +144,12 @@ class AlgorithmConfig:
     name: str = MISSING
     k: int = 8
     # responses sampled per prompt
+    sampler: dict[str, Any] = field(default_factory=lambda: {"name": "samples"})
+    # `name`: a strategy of `loop.samplers` by which they are sampled, and its options; besides them `temperature`,
+    # `top_p` and `top_k` where the recipe's are not those of `rollout`
+    others: list[Any] = field(default_factory=list)
+    # what else belongs to a group (`loop.samplers.sources`): `{policy: KIND, as: PURPOSE}`, samples of a frozen policy,
+    # or `{column: COLUMN, as: PURPOSE}`, a text that stands in the prompts' files
     plan: PlanConfig = field(default_factory=PlanConfig)
     pairing: dict[str, Any] = field(default_factory=dict)
     # `name`: a rule of `loop.pairing`, and its options
@@ -145,6 +159,8 @@ class AlgorithmConfig:
     # frozen policies whose log-probs enter the loss, in the loss's order: kinds of `loop.anchors`, by name or as
     # `{name: KIND, OPTION: VALUE}`; none for a loss without one
     start_from: StartFrom = StartFrom.incumbent
+    look_ahead: bool = False
+    # every second round begins where the one before it began, which only looked ahead (extragradient)
     data: dict[str, Any] = field(default_factory=lambda: {"name": "this_round"})
     # `name`: this_round, accumulate, or replay (`first`: share of the round before that is learnt again, `decay`: its
     # factor for each round further back)
@@ -154,6 +170,8 @@ class AlgorithmConfig:
     # share of a round's examples, those with the largest margins, that is learnt from
     truncated_may_win: bool = False
     # whether a response cut at the token limit may be the chosen one
+    control: Control = Control.none
+    # what a control run changes so that its judge says nothing
     requires: list[str] = field(default_factory=list)
     # prompt columns without which the recipe makes no sense
 

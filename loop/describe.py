@@ -9,8 +9,11 @@ from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
 from loop.config import AlgorithmConfig, RunConfig, StartFrom
+from loop.controls import TOLD
 from loop.judge_config import AskedConfig, HostedConfig, JudgeConfig, VerifierConfig
 from loop.judge_files import members_of
+from loop.recipe import sources_of
+from loop.samplers.sources import Source
 from loop.summary import RoundSummary, RunSummary
 from loop.task import Task
 
@@ -29,9 +32,11 @@ def banner(task: Task) -> list[tuple[str, str]]:
         *([("parent", str(config.parent))] if config.parent is not None else []),
         ("model", f"{config.model.path} in {config.model.dtype.value}"),
         ("algorithm", f"{recipe.name}: {recipe.k} answers, {_called(recipe.pairing)}, loss {_called(recipe.loss)}"),
+        *([("groups", groups)] if (groups := _groups(recipe)) else []),
         ("anchors", _anchors(recipe)),
         *([("data", data)] if (data := _data(recipe)) else []),
         ("judge", _judges(config)),
+        *([("control", TOLD[recipe.control])] if recipe.control in TOLD else []),
         ("prompts", counts.sentence()),
         (
             "engines",
@@ -57,6 +62,24 @@ def _judge(judge: JudgeConfig) -> str:
         *(f"{name}: {_judge(member)}" for name, member in members_of(judge).items()),
     ]
     return f"{judge.name} ({', '.join(told)})" if told else judge.name
+
+
+def _groups(recipe: AlgorithmConfig) -> str:
+    """How a group differs from K samples of the policy with which the round before ended."""
+    told = [
+        *([f"sampled by {_called(recipe.sampler)}"] if recipe.sampler != {"name": "samples"} else []),
+        *(f"{_source(source)} as {source.purpose}" for source in sources_of(recipe)),
+        *(["every other round looks ahead, and the next one begins where it began"] if recipe.look_ahead else []),
+    ]
+    return "; ".join(told)
+
+
+def _source(source: Source) -> str:
+    """Whose samples, and how many, or which texts."""
+    if source.column:
+        return f"the prompts' {source.column}"
+    samples = "a sample" if source.k == 1 else f"{source.k} samples"
+    return f"{samples} of the policy {source.policy.replace('_', ' ')}"
 
 
 def _anchors(recipe: AlgorithmConfig) -> str:

@@ -9,12 +9,11 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from loop.config import RunConfig
+from loop.config import AlgorithmConfig, RunConfig
 from loop.config_types import DType
 from loop.errors import Refused
 from loop.model_folder import BYTES
-from loop.plans import questions_per_group
-from loop.recipe import anchors_of
+from loop.recipe import anchors_of, group_size, questions_of, sampler_of, sources_of
 from loop.task import Task
 
 GB = 1e9
@@ -113,12 +112,13 @@ def require_room(folder: Path, need: DiskNeed) -> None:
 
 
 def _exports(config: RunConfig) -> int:
-    """Policies at the same time: the newest, the best one, a magnet's, and one that is being written; all of them where
-    the anchor may be any."""
-    made, kinds = math.ceil(config.rounds / config.export.every), {kind for kind, _ in anchors_of(config.algorithm)}
+    """Policies at the same time: the newest, the best one, a magnet's, the one with which a round that looks ahead
+    began, and one that is being written; all of them where the anchor may be any."""
+    recipe, made = config.algorithm, math.ceil(config.rounds / config.export.every)
+    kinds = {*(kind for kind, _ in anchors_of(recipe)), *(source.policy for source in sources_of(recipe))}
     if config.export.keep == 0 or "random_past" in kinds:
         return made
-    return min(made, config.export.keep + 2 + ("magnet" in kinds))
+    return min(made, config.export.keep + 2 + ("magnet" in kinds) + recipe.look_ahead)
 
 
 def _checkpoints(config: RunConfig) -> int:
@@ -135,14 +135,24 @@ def _state_bytes(weight_bytes: int, dtype: DType) -> int:
 
 def _row_bytes(config: RunConfig, prompts: int, prompt_tokens: float, tests: int) -> int:
     """All tables of all rounds."""
-    drawn, k, length = config.prompts.per_round, config.algorithm.k, config.rollout.max_tokens
+    recipe, drawn, length = config.algorithm, config.prompts.per_round, config.rollout.max_tokens
     row = PER_RESPONSE + length * (PER_TOKEN + PER_ANCHOR_TOKEN)
-    asked = questions_per_group(config.algorithm.plan, k)
-    round = drawn * (k * row + prompt_tokens * PER_PROMPT_TOKEN + asked * PER_JUDGEMENT)
+    drafts, judged = drafts_of(recipe)
+    answers, asked = group_size(recipe) + drafts, questions_of(recipe) + judged
+    round = drawn * (answers * row + prompt_tokens * PER_PROMPT_TOKEN + asked * PER_JUDGEMENT)
     evaluations = 1 + math.ceil(config.rounds / config.evaluate.every)
     evaluation = tests * config.evaluate.samples * (row + prompt_tokens * PER_PROMPT_TOKEN + PER_JUDGEMENT)
     pool = prompts * (PER_PROMPT + prompt_tokens * PER_PROMPT_TOKEN)
     return math.ceil(COPIES * (config.rounds * round + evaluations * evaluation) + pool)
+
+
+def drafts_of(recipe: AlgorithmConfig) -> tuple[int, int]:
+    """How many drafts of a group there are at most before the step that completes it, and of how many of them the judge
+    is asked."""
+    strategy, options, _ = sampler_of(recipe)
+    own = strategy.most(options, recipe.k) if strategy.steps(options) > 1 else 0
+    sampled = [source for source in sources_of(recipe) if source.policy]
+    return own + sum(source.draws if source.policy == "mixture" else source.k for source in sampled), own
 
 
 def bytes_below(folder: Path) -> int:

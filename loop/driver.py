@@ -8,11 +8,15 @@ is committed and asks for the rest.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from functools import partial
 
 from loop.book import Book
-from loop.cadence import is_due, saves_in
+from loop.cadence import evaluates_in, is_due, looks_ahead, saves_in
+from loop.config import Plan
+from loop.controls import TOLD
+from loop.drafting import draft
 from loop.errors import Stopped
 from loop.fleets import Fleets, Judged, Lesson
 from loop.judge_config import JudgeConfig
@@ -21,9 +25,11 @@ from loop.judges.calibration import CheckReport, sentence, shortfalls, table
 from loop.judges.capabilities import is_checked
 from loop.judges.check_rows import report_of
 from loop.prompts.drawing import draw
+from loop.recipe import group_size
 from loop.recorder import Recorder
-from loop.records import CheckRow, PolicyVersion, ShardRef
-from loop.requests import evaluation_requests, is_plain, train_requests
+from loop.records import INITIAL, CheckRow, PolicyVersion, ShardRef
+from loop.requests import Drafts, Moment, evaluation_requests, is_plain, train_requests
+from loop.serving import served
 from loop.shards import read_shard
 from loop.summary import RunSummary
 from loop.task import Task
@@ -31,20 +37,20 @@ from loop.task import Task
 
 def run(task: Task, fleets: Fleets, book: Book) -> RunSummary:
     """Improve the policy for as many rounds as configured. Raises: Stopped, InfrastructureFailed."""
-    config, policy = task.config, (take_up if book.rounds_closed else begin)(task, fleets, book)
+    config = task.config
+    (take_up if book.rounds_closed else begin)(task, fleets, book)
     for number in range(book.rounds_closed, config.rounds + 1):
-        round = book.round(number)
-        judge = appoint(task, fleets, round)
-        answers = generate(task, fleets, round, policy)
-        round.drain("judge", "judgements", fleets.judge, answers, task.questions)
-        refuse_noise(round, judge.max_failed)
+        round, at = book.round(number), book.moment(number)
+        judge, prompt_ids = appoint(task, fleets, round, at), pick(task, round)
+        drafts = draft(task, fleets, round, at, prompt_ids)
+        groups = generate(task, fleets, round, at, prompt_ids, drafts)
+        asking = partial(fleets.judge, policy=at.policy, said=drafts.said)
+        round.drain("judge", "judgements", served(fleets, at.policy, asking), groups, task.questions)
+        review(round, judge.max_failed)
         round.drain("aggregate", "verdicts", fleets.aggregate, judged(round, "judgements"))
         round.drain("pair", "examples", fleets.pair, judged(round, "verdicts"))
-        if round.count("examples"):
-            policy = learn(task, fleets, round, book.lesson(number), policy)
-        else:
-            round.note("No group gave an example, so nothing was learnt: the policy is unchanged, bit for bit.")
-        if is_due(config.evaluate.every, number, config.rounds):
+        policy = learn(task, fleets, round, at, book.lesson(number))
+        if evaluates_in(config, number):
             evaluate(task, fleets, round, policy)
         if is_due(config.export.every, number, config.rounds):
             export(task, fleets, round, policy)
@@ -52,49 +58,67 @@ def run(task: Task, fleets: Fleets, book: Book) -> RunSummary:
     return book.finish()
 
 
-def begin(task: Task, fleets: Fleets, book: Book) -> PolicyVersion:
+def begin(task: Task, fleets: Fleets, book: Book) -> None:
     """Round 0 measures the initial policy, and how far engines and learners are apart on it."""
-    round, policy = book.round(0), PolicyVersion(0, 0)
+    round, policy = book.round(0), INITIAL
+    if (control := task.config.algorithm.control) in TOLD:
+        round.note(f"This is a control run, {TOLD[control]}.")
     evaluate(task, fleets, round, policy)
     round.met(policy, task.model_digest, round.do("probe", fleets.meet), task.parent)
     book.close(round, policy)
-    return policy
 
 
-def take_up(task: Task, fleets: Fleets, book: Book) -> PolicyVersion:
+def take_up(task: Task, fleets: Fleets, book: Book) -> None:
     """After a restart: learners take up their last checkpoint and learn again what came after it, and the engines get
-    the current weights before anything is asked of them. Once the open round's learning has begun, they get its
-    result."""
+    the weights with which the last round ended before anything is asked of them. Once the open round's learning has
+    begun, they get its result."""
     fleets.meet()
     held = fleets.restore()
+    stands = held.round
     for number in range(max(held.round + held.complete, 1), book.rounds_closed):
         if (lesson := book.lesson(number)).rows:
             fleets.learn(lesson)
-    again = book.policy.step and held.round == book.rounds_closed and book.damaged()
-    if again:
+            stands = number
+    if stands == book.rounds_closed:
+        if not (book.policy.step and book.damaged()):
+            return
         fleets.rollback(book.policy)  # what is damaged was made with the weights before the open round's
-    if book.policy.step and (held.round < book.rounds_closed or again):
+    elif book.ended(stands) != book.policy:
+        fleets.rollback(book.policy)  # nothing came of the round after one that only looked ahead
+    if book.policy.step:
         book.pushed_again(fleets.push(book.policy))
-    return book.policy
 
 
-def generate(task: Task, fleets: Fleets, round: Recorder, policy: PolicyVersion) -> Iterator[ShardRef]:
-    """K responses for each of the round's prompts, shard by shard as they are sampled."""
+def pick(task: Task, round: Recorder) -> tuple[str, ...]:
+    """The round's prompts."""
     drawn = draw(task.pool, round.number, task.config.prompts.per_round, task.config.seed)
     for notice in drawn.notices:
         round.note(notice)
-    asked = train_requests(task, round.number, policy, drawn.prompt_ids)
-    total = len(drawn.prompt_ids) * task.config.algorithm.k
-    return round.stream("generate", "responses", fleets.generate, asked, total)
+    return tuple(drawn.prompt_ids)
 
 
-def appoint(task: Task, fleets: Fleets, round: Recorder) -> JudgeConfig:
+def generate(
+    task: Task, fleets: Fleets, round: Recorder, at: Moment, prompt_ids: Sequence[str], drafts: Drafts
+) -> Iterator[ShardRef]:
+    """The group of each of the round's prompts, K responses and what else the recipe puts into it, shard by shard as
+    they are completed."""
+    asked = train_requests(task, at, prompt_ids, drafts)
+    total = len(prompt_ids) * group_size(task.config.algorithm)
+    return round.stream("generate", "responses", served(fleets, at.policy, fleets.generate), asked, total)
+
+
+def appoint(task: Task, fleets: Fleets, round: Recorder, at: Moment) -> JudgeConfig:
     """The round's judge. Before it is trusted for the first time it answers questions whose answers are known. Raises:
     Stopped when it falls short of a configured level."""
-    judge = judge_of(task.config, round.number)
+    config, judge = task.config, judge_of(task.config, round.number)
+
+    def check() -> list[ShardRef]:
+        fleets.serve(at.policy)
+        return [fleets.check(round.number)]
+
     fleets.appoint(round.number)
-    if is_new(task.config, round.number) and is_checked(judge):
-        (rows,) = round.together("check", "judge_checks", lambda: [fleets.check(round.number)])
+    if is_new(config, round.number) and is_checked(judge) and config.algorithm.plan.name is not Plan.none:
+        (rows,) = round.together("check", "judge_checks", check)
         refuse_untrustworthy(round, judge, report_of(read_shard(rows, CheckRow)))
     return judge
 
@@ -105,8 +129,17 @@ def judged(round: Recorder, table: str) -> list[Judged]:
     return [Judged(responses, said) for responses, said in shards]
 
 
-def learn(task: Task, fleets: Fleets, round: Recorder, lesson: Lesson, policy: PolicyVersion) -> PolicyVersion:
-    """Anchor, learn and push; the version that the engines now serve. The policy stays when every step was skipped."""
+def learn(task: Task, fleets: Fleets, round: Recorder, at: Moment, lesson: Lesson) -> PolicyVersion:
+    """Anchor, learn and push; the version that the engines now serve. The policy stays when there is no example, or
+    when every step was skipped."""
+    policy = at.policy
+    if looks_ahead(task.config.algorithm, round.number):
+        round.note("This round looked ahead: the next one begins where it began.")
+    if not lesson.rows:
+        round.note("No group gave an example, so nothing was learnt: the policy is unchanged, bit for bit.")
+        if at.latest != policy:
+            fleets.rollback(policy)  # learners stand where the round before looked ahead to
+        return policy
     anchors = round.together("anchor", "anchors", lambda: fleets.anchor(lesson))
     if saves_in(task.config.checkpoint, round.number, task.config.rounds):
         round.flush()  # what a learner's checkpoint stands on is committed before it
@@ -126,11 +159,13 @@ def evaluate(task: Task, fleets: Fleets, round: Recorder, policy: PolicyVersion)
     divergence, which samples of a sharpened or truncated policy would not give)."""
     asked = evaluation_requests(task, round.number, policy)
     total = len(task.pool.test) * task.config.evaluate.samples
-    answers = round.stream("evaluate", "evaluation_responses", fleets.generate, asked, total)
-    round.drain("score", "evaluation_judgements", lambda refs: fleets.judge(refs, evaluation=True), answers, total)
+    answers = round.stream("evaluate", "evaluation_responses", served(fleets, policy, fleets.generate), asked, total)
+    asking = partial(fleets.judge, policy=policy, table="evaluation_judgements")
+    round.drain("score", "evaluation_judgements", served(fleets, policy, asking), answers, total)
     if policy.step and is_plain(task.config.rollout):
         sampled = round.shards("evaluation_responses")
-        round.together("kl", "evaluation_anchors", lambda: fleets.initial_log_probs(round.number, sampled), total)
+        scoring = partial(fleets.log_probs, "evaluation_anchors", round.number, sampled, INITIAL)
+        round.together("kl", "evaluation_anchors", scoring, total)
 
 
 def export(task: Task, fleets: Fleets, round: Recorder, policy: PolicyVersion) -> None:
@@ -149,9 +184,15 @@ def refuse_untrustworthy(round: Recorder, judge: JudgeConfig, report: CheckRepor
         raise Stopped(f"round {round.number}: judge={judge.name} is not trusted: {'; '.join(short)}")
 
 
-def refuse_noise(round: Recorder, max_failed: float) -> None:
-    """Raises: Stopped when a larger share of the round's judgements failed than configured."""
+def review(round: Recorder, max_failed: float) -> None:
+    """What the round's judgements are worth. Raises: Stopped when a larger share of them failed than configured."""
     failed, asked = round.count("judgements", "failed"), round.count("judgements")
+    if cases := round.count("judgements", "gold_cases"):
+        right, both, flips = (round.count("judgements", f"gold_{name}") for name in ("right", "both", "flips"))
+        flipped = f"; {flips / both:.1%} of its verdicts changed with the order" if both else ""
+        round.note(
+            f"The judge preferred the right answer to a wrong one in {right / cases:.1%} of {cases:.0f} cases{flipped}."
+        )
     if cut := round.count("judgements", "cut"):
         round.note(f"The judge saw shortened responses in {cut:.0f} of {asked:.0f} judgements: its input has a limit.")
     if failed > max_failed * asked:

@@ -7,9 +7,10 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from loop.cadence import is_due
-from loop.config import RunConfig
-from loop.requests import is_plain
+from loop.cadence import evaluates_in, is_due
+from loop.config import AlgorithmConfig, RunConfig
+from loop.recipe import sampler_of, sources_of
+from loop.requests import is_plain, stages
 
 Extent = Literal["complete", "under way", "not begun"]
 
@@ -47,14 +48,27 @@ def planned_phases(config: RunConfig, number: int, tests: int | None) -> list[Pl
     if is_plain(config.rollout):
         evaluation.append(PlannedPhase("kl", "evaluation_anchors"))
     return [
+        *_drafting(config.algorithm, slices),
         PlannedPhase("generate", "responses", slices),
         PlannedPhase("judge", "judgements", slices),
         PlannedPhase("pair", "examples", slices),
         PlannedPhase("anchor", "anchors"),
         PlannedPhase("learn"),
         PlannedPhase("push"),
-        *(evaluation if is_due(config.evaluate.every, number, config.rounds) else []),
+        *(evaluation if evaluates_in(config, number) else []),
         *([PlannedPhase("export")] if is_due(config.export.every, number, config.rounds) else []),
+    ]
+
+
+def _drafting(recipe: AlgorithmConfig, slices: int) -> list[PlannedPhase]:
+    """The phases before a group's last step, where a recipe has any."""
+    strategy, options, _ = sampler_of(recipe)
+    judged = slices * (strategy.steps(options) - 1)
+    mixed = any(source.policy == "mixture" for source in sources_of(recipe))
+    return [
+        *([PlannedPhase("draft", "drafts", slices * stages(recipe))] if stages(recipe) else []),
+        *([PlannedPhase("weigh", "draft_anchors")] if mixed else []),
+        *([PlannedPhase("judge drafts", "draft_judgements", judged)] if judged else []),
     ]
 
 

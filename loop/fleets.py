@@ -9,11 +9,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Protocol
+from types import MappingProxyType
+from typing import Literal, Protocol
 
 from loop.anchors import Resolved
 from loop.learning import LearnReport, Restored
-from loop.records import PolicyVersion, ShardRef
+from loop.records import INITIAL, PolicyVersion, ShardRef
 from loop.sampling import GenerateRequest
 
 
@@ -46,7 +47,9 @@ class Lesson:
     some again (`loop.lessons.examples_of`), with the responses of the same rounds.
 
     `serving` tells what serves as each of the recipe's anchors, `weights` the digest of the tensors of each policy
-    named there. `anchors` are the log-probs made for this round, `known` those made for earlier ones.
+    named there. `anchors` are the log-probs made for this round, `known` those made for earlier ones. `policy` is the
+    version with which the round began: it sampled the round's own responses, unless they say otherwise. `start`: the
+    round at whose end learning begins, optimiser included; None: wherever the learners stand.
     """
 
     round: int
@@ -56,11 +59,17 @@ class Lesson:
     serving: tuple[Resolved, ...] = ()
     weights: Mapping[str, str] = field(default_factory=dict)
     known: list[ShardRef] = field(default_factory=list)
+    policy: PolicyVersion = INITIAL
+    start: int | None = None
 
     @property
     def rows(self) -> int:
         """How many examples the round itself has."""
         return sum(ref.rows for ref in self.examples if ref.round == self.round)
+
+
+JudgementTable = Literal["judgements", "draft_judgements", "evaluation_judgements"]
+NOTHING_SAID: Mapping[int, Sequence[ShardRef]] = MappingProxyType({})
 
 
 class Fleets(Protocol):
@@ -77,7 +86,8 @@ class Fleets(Protocol):
         ...
 
     def generate(self, requests: Iterable[GenerateRequest]) -> Iterator[ShardRef]:
-        """Sample responses: one shard of `Response` rows per request, as completed."""
+        """Sample responses: one shard of `Response` rows per request, as completed. The engines must hold the policy
+        that the requests name (`serve`)."""
         ...
 
     def appoint(self, round: int) -> None:
@@ -88,8 +98,16 @@ class Fleets(Protocol):
         """The round's judge answers questions whose answers are known: one shard of `CheckRow` rows."""
         ...
 
-    def judge(self, responses: Iterable[ShardRef], evaluation: bool = False) -> Iterator[ShardRef]:
-        """Judge shards of responses as they come; `evaluation` asks the evaluation judge and writes its table."""
+    def judge(
+        self,
+        responses: Iterable[ShardRef],
+        policy: PolicyVersion,
+        table: JudgementTable = "judgements",
+        said: Mapping[int, Sequence[ShardRef]] = NOTHING_SAID,
+    ) -> Iterator[ShardRef]:
+        """Judge shards of responses as they come, into `table`; the evaluation's asks the evaluation judge. `policy` is
+        what the engines hold, for a judge that asks them. `said` holds, by shard, judgements of earlier drafts: what
+        they answer is not asked again, but stands in the new shard too."""
         ...
 
     def aggregate(self, judged: Iterable[Judged]) -> Iterator[ShardRef]:
@@ -105,8 +123,10 @@ class Fleets(Protocol):
         sampler's own serve."""
         ...
 
-    def initial_log_probs(self, round: int, responses: Sequence[ShardRef]) -> Iterable[ShardRef]:
-        """Log-probs of evaluation responses under the initial policy."""
+    def log_probs(
+        self, table: str, round: int, responses: Sequence[ShardRef], version: PolicyVersion
+    ) -> Iterable[ShardRef]:
+        """Log-probs of all of these responses under one version, written to `table`."""
         ...
 
     def learn(self, lesson: Lesson) -> LearnReport:
@@ -114,15 +134,21 @@ class Fleets(Protocol):
         ...
 
     def rollback(self, version: PolicyVersion) -> None:
-        """Learners go back to the end of the round that made a version, optimiser included."""
+        """Learners go back to the end of the round that made a version (the initial one: to the beginning), optimiser
+        included."""
         ...
 
     def holds(self) -> PolicyVersion:
         """The version that the engines hold."""
         ...
 
+    def serve(self, version: PolicyVersion) -> None:
+        """Have the engines hold a version: the one that the learners stand at, the initial one or one that was
+        exported. Nothing happens where they hold it already."""
+        ...
+
     def push(self, version: PolicyVersion) -> Pushed:
-        """Move the learner's weights into every engine and prove that they arrived."""
+        """Move the learners' weights, which are this version, into every engine and prove that they arrived."""
         ...
 
     def export(self, version: PolicyVersion, folder: Path) -> None:

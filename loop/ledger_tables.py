@@ -29,11 +29,14 @@ from loop.errors import Fenced, Refused, StoreFailed
 from loop.shards import schema_of
 from loop.store import Store, store_failed
 
-SCHEMA_VERSION = "4"
+SCHEMA_VERSION = "5"
 
 TABLES: dict[str, type] = {
     "prompts": records.Prompt,
     "judge_checks": records.CheckRow,
+    "drafts": records.Response,
+    "draft_judgements": records.Judgement,
+    "draft_anchors": records.AnchorLogProbs,
     "responses": records.Response,
     "judgements": records.Judgement,
     "verdicts": records.VerdictRow,

@@ -6,11 +6,12 @@ from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 
 from loop.anchors import resolve, still_needed
+from loop.cadence import looks_ahead
 from loop.config import AlgorithmConfig
 from loop.fleets import Lesson
 from loop.pairing import keep_largest
-from loop.recipe import anchors_of, data_of
-from loop.records import Example, PolicyVersion, ShardRef, seed_of
+from loop.recipe import anchors_of, data_of, sources_of
+from loop.records import INITIAL, Example, PolicyVersion, ShardRef, seed_of
 from loop.replay import replayed
 from loop.shards import read_shards
 
@@ -22,6 +23,15 @@ def replays(recipe: AlgorithmConfig) -> bool:
     """Whether examples of earlier rounds come back."""
     first, _ = data_of(recipe)
     return first > 0
+
+
+def beginnings(recipe: AlgorithmConfig, ended: Sequence[PolicyVersion]) -> list[PolicyVersion]:
+    """The version with which each round began, that of the next one included, from those with which rounds ended: a
+    round begins where the one before it ended, or began, if that one only looked ahead."""
+    began = [INITIAL]
+    for round, version in enumerate(ended, start=1):
+        began.append(began[-1] if looks_ahead(recipe, round) else version)
+    return began
 
 
 def lesson_of(
@@ -47,6 +57,8 @@ def lesson_of(
         serving=serving,
         weights={label: digests[label] for one in serving for label in one.labels},
         known=[ref for one in rounds[:-1] for ref in shards("anchors", one)],
+        policy=history[round - 1],
+        start=history[round - 1].round if recipe.look_ahead else None,
     )
 
 
@@ -65,8 +77,9 @@ def examples_of(lesson: Lesson, recipe: AlgorithmConfig, identity: str) -> list[
 
 
 def rounds_needed(recipe: AlgorithmConfig, round: int, history: Sequence[PolicyVersion]) -> set[int]:
-    """The rounds whose exported policies an anchor may ask for in this round or a later one."""
-    needed = {
-        version for kind, options in anchors_of(recipe) for version in still_needed(kind, round, history, options)
-    }
+    """The rounds whose exported policies an anchor, or a sampler of others, may ask for in this round or a later one.
+    With `look_ahead` that is also the one with which the round begins: learners and engines stand elsewhere."""
+    kinds = [*anchors_of(recipe), *(source.anchor for source in sources_of(recipe) if source.policy)]
+    needed = {version for kind, options in kinds for version in still_needed(kind, round, history, options)}
+    needed |= {history[round - 1]} if recipe.look_ahead else set()
     return {version.round for version in needed if version.round}

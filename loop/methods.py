@@ -58,9 +58,16 @@ def _named(needs: Needs) -> list[str]:
         "strengths": "strength",
         "margins": "margin",
         "alignment": "the policy's whole vocabulary",
+        "certainty": "how certain each pair is",
     }
     labels = [f"{needs.labels.replace('_', ' ')} of each"] if needs.labels else []
-    return [*labels, *(sentence for field, sentence in told.items() if getattr(needs, field))]
+    given = {role for rule in RULES.values() for role in rule.roles}
+    roles = ", ".join(f"`{role}`" for role in needs.others if role in given)
+    return [
+        *labels,
+        *(sentence for field, sentence in told.items() if getattr(needs, field)),
+        *([roles] if roles else []),
+    ]
 
 
 def _rules() -> Iterator[str]:
@@ -71,7 +78,9 @@ def _rules() -> Iterator[str]:
 
 
 def _gives(rule: Rule) -> str:
-    return f"{rule.gives}, {rule.labels.replace('_', ' ')} of each" if rule.labels else rule.gives
+    labels = [f"{rule.labels.replace('_', ' ')} of each"] if rule.labels else []
+    certainty = ["how certain each is (`plan.repeats` above 1)"] if rule.gains else []
+    return ", ".join([rule.gives, *labels, *certainty, *(f"`{role}`" for role in rule.roles)])
 
 
 def _of_rule(rule: Rule) -> str:

@@ -12,12 +12,10 @@ from loop.errors import Refused
 from loop.finding import store_of
 from loop.ledger import Ledger
 from loop.query import select
+from loop.records import INITIAL
 
 LISTED = 5
 """Ids spelled out in a sentence."""
-
-INITIAL = "r0-s0"
-"""The version that a run starts from."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,9 +30,23 @@ class PromptTold:
 
 
 @dataclass(frozen=True, slots=True)
+class ParentTold:
+    """What an answer continues or revises: a draft, or another response of its group."""
+
+    response_id: str
+    purpose: str
+    policy: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
 class ResponseTold:
-    """An answer, its role in the example, its label if the pairing gave one, and how it was sampled; `policy_digest` is
-    that of the version's tensors."""
+    """An answer, its role in the example, its label if the pairing gave one, and how it was sampled.
+
+    `policy` is a version's label, whose tensors have the digest `policy_digest`, or `data:COLUMN` of a text that stood
+    in the prompts' file. `logprob` is that of the whole answer under its policy, None where nobody knows it. `parents`:
+    what it continues or revises, what that does, and so on.
+    """
 
     response_id: str
     role: str
@@ -48,8 +60,9 @@ class ResponseTold:
     finish_reason: str
     seed: int
     sampling: dict[str, Any]
-    logprob: float
+    logprob: float | None
     anchors: dict[str, str]
+    parents: tuple[ParentTold, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,10 +122,11 @@ def inspect_example(folder: Path, example: str) -> ExampleInspection:
             label,
             policies,
             {a["anchor"]: a["policy"] for a in anchors if a["response_id"] == one_id},
+            ledger,
         )
         for one_id, role, label in zip(ids, roles, row["labels"] or [None] * len(ids), strict=True)
     ]
-    behind = {INITIAL, *(one.policy for one in responses), *(one["policy"] for one in anchors)}
+    behind = {str(INITIAL), *(one.policy for one in responses), *(one["policy"] for one in anchors)}
     return ExampleInspection(
         run=folder.name,
         **{name: row[name] for name in ("example_id", "round", "strength", "margin", "weight")},
@@ -158,12 +172,28 @@ def _sampled(ledger: Ledger, round: int, response_id: str) -> dict[str, Any]:
     return (found or select(ledger, "responses", sql, [response_id]))[0]
 
 
+def _parents(ledger: Ledger, row: Mapping[str, Any]) -> list[ParentTold]:
+    """The nearest first."""
+    told: list[ParentTold] = []
+    while (wanted := row["parent"]) is not None:
+        for table in ("responses", "drafts"):
+            sql = f"select * from {table} where response_id = ? and round = ?"
+            if found := select(ledger, table, sql, [wanted, row["round"]]):
+                break
+        else:
+            break
+        row = found[0]
+        told.append(ParentTold(row["response_id"], row["purpose"], row["policy"], row["text"]))
+    return told
+
+
 def _response(
     row: Mapping[str, Any],
     role: str,
     label: float | None,
     policies: Mapping[str, Mapping[str, Any]],
     anchors: dict[str, str],
+    ledger: Ledger,
 ) -> ResponseTold:
     version = row["policy"]
     return ResponseTold(
@@ -179,8 +209,9 @@ def _response(
         finish_reason=row["finish_reason"],
         seed=row["seed"],
         sampling=json.loads(row["sampling"]),
-        logprob=sum(row["logprobs_T"]),
+        logprob=sum(row["logprobs_T"]) if row["logprobs_T"] else None,
         anchors=anchors,
+        parents=tuple(_parents(ledger, row)),
     )
 
 

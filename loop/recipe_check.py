@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from loop.config import AlgorithmConfig, Plan, RunConfig, Schedule, Span, StartFrom
+from loop.config import AlgorithmConfig, Control, Plan, RunConfig, Schedule, Span, StartFrom
 from loop.errors import Refused
 from loop.losses import Loss
 from loop.pairing import Rule
 from loop.recipe import anchors_of, data_of, lacking, loss_of, rule_of
+from loop.sampling_check import PAST, sampling_problems
 
 KINDS = {"pair": "pairs", "list": "lists", "single": "single responses"}
 """What kinds of examples are called."""
@@ -25,9 +26,6 @@ LABELS = {
     "sample": "whether it is one of the policy's samples",
 }
 """What kinds of labels are called."""
-
-PAST = ("magnet", "random_past")
-"""Anchors that may be any earlier round's policy."""
 
 
 def recipe_problems(config: RunConfig) -> Iterator[str]:
@@ -50,19 +48,29 @@ def recipe_problems(config: RunConfig) -> Iterator[str]:
         )
     yield from _plan_and_rule(recipe, rule)
     yield from _rule_and_loss(recipe, rule, loss)
+    try:
+        yield from sampling_problems(config, rule)
+    except Refused as refused:
+        yield f"algorithm={recipe.name}: {refused}"
     yield from _anchors(config, loss)
     yield from _schedule(config)
 
 
 def _plan_and_rule(recipe: AlgorithmConfig, rule: Rule) -> Iterator[str]:
     plan = recipe.plan.name
-    gives = "scores" if plan is Plan.pointwise else "preferences"
+    gives = {Plan.pointwise: "scores", Plan.none: "nothing"}.get(plan, "preferences")
+    if recipe.control is Control.shuffled and plan is Plan.tournament:
+        yield (
+            f"algorithm={recipe.name}: with algorithm.control=shuffled a group is given another group's verdict, "
+            "and plan tournament asks about other matches in each: take algorithm.plan.name=all_pairs"
+        )
     if rule.reads in ("objectives", "answers"):
         yield f"algorithm={recipe.name}: pairing {rule.name} reads {rule.reads}, which no judge gives yet"
     elif rule.reads == "scores" and plan is Plan.all_pairs:
         pass  # win rates serve
     elif rule.reads != gives:
-        yield f"algorithm={recipe.name}: pairing {rule.name} needs {rule.reads}; plan {plan.value} gives {gives}"
+        needs = "no judge: algorithm.plan.name=none" if rule.reads == "nothing" else rule.reads
+        yield f"algorithm={recipe.name}: pairing {rule.name} needs {needs}; plan {plan.value} gives {gives}"
     elif rule.plans and plan not in rule.plans:
         suit = " or ".join(one.value for one in rule.plans)
         yield f"algorithm={recipe.name}: pairing {rule.name} needs the plan {suit}, not {plan.value}"
@@ -79,6 +87,18 @@ def _rule_and_loss(recipe: AlgorithmConfig, rule: Rule, loss: Loss) -> Iterator[
             f"algorithm={recipe.name}: loss {loss.row.name} needs {LABELS[loss.needs.labels]} of each response, "
             f"and pairing {rule.name} gives {LABELS[rule.labels]}"
         )
+    if missing := [role for role in loss.needs.others if role not in rule.roles]:
+        yield (
+            f"algorithm={recipe.name}: loss {loss.row.name} needs responses in the roles {', '.join(missing)}, "
+            f"and pairing {rule.name} gives {', '.join(rule.roles) or 'none'}"
+        )
+    if loss.needs.certainty and not rule.gains:
+        yield (
+            f"algorithm={recipe.name}: loss {loss.row.name} needs how certain each pair is, "
+            f"and pairing {rule.name} does not tell"
+        )
+    if rule.gains and recipe.plan.repeats < 2:
+        yield f"algorithm={recipe.name}: pairing {rule.name} compares repeats: algorithm.plan.repeats must be above 1"
     if rule.ties and not (loss.needs.strengths or loss.needs.margins):
         yield (
             f"algorithm={recipe.name}: pairing {rule.name} gives ties as examples, and loss {loss.row.name} "

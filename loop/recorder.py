@@ -27,6 +27,9 @@ SHOWN = 5
 """Example ids spelled out in a note."""
 
 UNITS = {
+    "drafts": "answers",
+    "draft_judgements": "judgements",
+    "draft_anchors": "answers",
     "responses": "answers",
     "judgements": "judgements",
     "judge_checks": "questions",
@@ -90,10 +93,12 @@ class Recorder:
         work: Callable[[Iterable[Item]], Iterable[ShardRef]],
         items: Iterable[Item],
         total: int = 0,
+        shards: range | None = None,
     ) -> Iterator[ShardRef]:
         """The shards of a table, one per item: those committed already first, then what `work` makes of the other
-        items, each on its way to the ledger before the next phase sees it. `total` counts rows, 0: unknown."""
-        done, damaged = self._committed(table)
+        items, each on its way to the ledger before the next phase sees it. `total` counts rows, 0: unknown. `shards`
+        are the numbers that the phase makes, where others make more of the same table."""
+        done, damaged = self._committed(table, shards)
         items = iter(items)
         first = list(islice(items, 1))  # where items come from another phase, that one begins before this one
         todo = (item for item in chain(first, items) if item.shard not in done)
@@ -118,9 +123,10 @@ class Recorder:
         work: Callable[[Iterable[Item]], Iterable[ShardRef]],
         items: Iterable[Item],
         total: int = 0,
+        shards: range | None = None,
     ) -> list[ShardRef]:
         """`stream` to its end; the handles in the order of their shards."""
-        return sorted(self.stream(phase, table, work, items, total), key=lambda ref: ref.shard)
+        return sorted(self.stream(phase, table, work, items, total, shards), key=lambda ref: ref.shard)
 
     def together(
         self, phase: str, table: str, work: Callable[[], Iterable[ShardRef]], total: int = 0
@@ -197,7 +203,7 @@ class Recorder:
             with self.view.phase(self.number, phase, total, unit) as progress:
                 yield progress
         finally:
-            self.seconds[phase] = time.monotonic() - started
+            self.seconds[phase] = self.seconds.get(phase, 0.0) + time.monotonic() - started
             self._phases.remove(phase)
             self.on_phase(self.number, list(self._phases))
 
@@ -206,11 +212,13 @@ class Recorder:
         self._counts[ref.table].update(ref.stats)
         self._counts[ref.table]["rows"] += ref.rows
 
-    def _committed(self, table: str) -> tuple[dict[int, ShardRef], dict[int, ShardRef]]:
+    def _committed(self, table: str, shards: range | None = None) -> tuple[dict[int, ShardRef], dict[int, ShardRef]]:
         """The round's committed shards by number: whole ones, and damaged ones, which are made again."""
         whole: dict[int, ShardRef] = {}
         damaged: dict[int, ShardRef] = {}
         for shard, ref in sorted(self.ledger.committed(table, self.number).items()):
+            if shards is not None and shard not in shards:
+                continue
             try:
                 verify(ref)
                 whole[shard] = ref

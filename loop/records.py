@@ -9,12 +9,14 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
 Message = dict[str, str]
 FinishReason = Literal["end", "stop", "length", "abort"]
-Purpose = Literal["train", "baseline", "opponent", "evaluate", "judge"]
+Purpose = Literal[
+    "train", "teacher", "explored", "baseline", "opponent", "chosen", "rejected", "draw", "node", "revision", "evaluate"
+]
 Status = Literal["decided", "undecided", "failed"]
 
 
@@ -50,6 +52,10 @@ class PolicyVersion:
         return cls(int(found[1]), int(found[2]))
 
 
+INITIAL = PolicyVersion(0, 0)
+"""The policy that a run starts from: what every engine and learner holds that has just been started."""
+
+
 @dataclass(frozen=True, slots=True)
 class Prompt:
     """One prompt of the pool, as read and as tokenised once through the policy's template.
@@ -77,8 +83,14 @@ class Prompt:
 
 @dataclass(frozen=True, slots=True)
 class Response:
-    """One sampled answer. `logprobs_T` are the policy's own (temperature 1, untruncated), one float per sampled token,
-    end token included."""
+    """One answer: what it is for, who gave it and where it stands.
+
+    `policy` is the label of the version that sampled it, or `data:COLUMN` of one that stood in a data set.
+    `prompt_tokens_T` is what it answers, as the learner sees it. `logprobs_T` are the policy's own (temperature 1,
+    untruncated), one float per sampled token, end token included; empty where nobody's are known: for text from
+    outside, and where the answer was sampled behind something else than `prompt_tokens_T`. `parent` is the response
+    that it continues or revises.
+    """
 
     response_id: str
     round: int
@@ -95,6 +107,7 @@ class Response:
     seed: int
     sampling: str
     tokenizer: str
+    parent: str | None = None
 
     @property
     def truncated(self) -> bool:
@@ -142,13 +155,15 @@ class Judgement:
 @dataclass(frozen=True, slots=True)
 class VerdictRow:
     """One number of a group's verdict: the score of a response, or the probability that it beats the response
-    `against`, whose id is the larger one. None is a hole: the question failed or was never asked."""
+    `against`, whose id is the larger one. None is a hole: the question failed or was never asked. `repeats_S`: the
+    values of the repeats that came out, where the question was put more than once."""
 
     round: int
     prompt_id: str
     response_id: str
     against: str | None
     value: float | None
+    repeats_S: list[float] = field(default_factory=list)
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,11 +188,13 @@ class CheckRow:
 @dataclass(frozen=True, slots=True)
 class Example:
     """What a loss learns from: `response_ids` with their `roles`, `chosen` and `rejected` for a pair, `item` for each
-    of a list, `response` for a single one; further roles where a loss asks for them.
+    of a list, `response` for a single one; further roles where a loss asks for them, in which a response may stand
+    once more.
 
     `labels` holds one number per response, or none at all. `strength` is the probability that chosen beats rejected,
     `margin` the judge's gap between them (see `loop.pairing.found.Found`), `weight` multiplies the loss; examples of a
-    smaller `stage` are learnt first.
+    smaller `stage` are learnt first. `gain`: how far repeated judgements disagree about a pair, in nats from 0 to ln 2;
+    None where that is not known.
     """
 
     example_id: str
@@ -190,6 +207,7 @@ class Example:
     margin: float
     weight: float
     stage: int
+    gain: float | None = None
 
     def by_role(self, role: str) -> list[str]:
         """The responses in that role."""

@@ -5,16 +5,17 @@ from __future__ import annotations
 import math
 
 
+def prior_of(logprob: float, tokens: int, exponent: float = 1.25) -> float:
+    """exp(logprob / tokens ** exponent), a length-shifted mean of a step's summed `logprob` (nats) over its `tokens`;
+    an exponent above 1 keeps long steps from being starved."""
+    return math.exp(logprob / tokens**exponent)
+
+
 def puct(
     q: float, logprob: float, tokens: int, parent_visits: int, visits: int, weight: float = 1.0, exponent: float = 1.25
 ) -> float:
-    """The value of visiting a child next: Q + weight * p * sqrt(N_parent) / (1 + N).
-
-    The prior p = exp(logprob / tokens ** exponent) is a length-shifted mean of the step's summed `logprob` (nats) over
-    its `tokens`; an exponent above 1 keeps long steps from being starved.
-    """
-    prior = math.exp(logprob / tokens**exponent)
-    return q + weight * prior * math.sqrt(parent_visits) / (1 + visits)
+    """The value of visiting a child next: Q + weight * p * sqrt(N_parent) / (1 + N), p its prior."""
+    return q + weight * prior_of(logprob, tokens, exponent) * math.sqrt(parent_visits) / (1 + visits)
 
 
 def sibling_confidence(best_visits: int, worst_visits: int) -> float:

@@ -47,10 +47,13 @@ class RoundSummary:
     gold_high: float | None = None
     prompts: int = 0
     responses: int = 0
+    sampled: int = 0  # of the responses those that the round's policy sampled
     examples: int = 0  # pairs
     ties: int = 0  # groups without an example because their scores were equal
     failed_judgements: int = 0
     judgements: int = 0
+    judge_accuracy: float | None = None  # share of comparisons of a right with a wrong answer that the judge got right
+    judge_flips: float | None = None  # share of those shown in both orders in which the same position won both times
     truncated: int = 0  # responses cut at the token limit
     response_tokens_mean: float | None = None
     loss: float | None = None

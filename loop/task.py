@@ -7,8 +7,8 @@ from pathlib import Path
 
 from loop.config import RunConfig
 from loop.exports import export_folder
-from loop.plans import questions_per_group
 from loop.prompts.pool import PromptPool
+from loop.recipe import questions_of
 
 
 def store_of(folder: Path, store: str | None) -> str:
@@ -45,7 +45,7 @@ class Task:
     @property
     def questions(self) -> int:
         """How many questions a round asks its judge, at most."""
-        return self.config.prompts.per_round * questions_per_group(self.config.algorithm.plan, self.config.algorithm.k)
+        return self.config.prompts.per_round * questions_of(self.config.algorithm)
 
     def checkpoint(self, round: int) -> Path:
         """Where a round's policy is exported to."""

@@ -6,15 +6,16 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 
-from loop.config import RunConfig
+from loop.config import Plan, RunConfig
 from loop.errors import Refused
 from loop.judge_problems import judge_problems
 from loop.judges.capabilities import capabilities_of, examiner_of
+from loop.recipe import sources_of
 from loop.recipe_check import recipe_problems
 
 AT_LEAST: dict[str, float] = {
     "rounds": 1,
-    "algorithm.k": 2,
+    "algorithm.k": 1,
     "algorithm.plan.repeats": 1,
     "prompts.per_round": 1,
     "prompts.held_out_size": 2,
@@ -89,9 +90,11 @@ def problems(config: RunConfig) -> Iterator[str]:
 
 def required_columns(config: RunConfig) -> list[str]:
     """The prompt columns that recipe and judge cannot do without."""
-    judges = (config.judge, *config.later_judges.values())
+    recipe = config.algorithm
+    judges = (config.judge, *config.later_judges.values()) if recipe.plan.name is not Plan.none else ()
     answers = ["answer"] if any(capabilities_of(judge).needs_reference_answer for judge in judges) else []
-    return sorted({*config.algorithm.requires, *answers})
+    given = [source.column for source in sources_of(recipe) if source.column]
+    return sorted({*recipe.requires, *given, *answers})
 
 
 def held_out_columns(config: RunConfig) -> list[str]:

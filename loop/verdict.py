@@ -4,23 +4,27 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from loop.records import Response
+from loop.records import Purpose, Response
+
+BASELINES: tuple[Purpose, ...] = ("baseline", "opponent", "train")
+"""Who serves as a group's baseline, the first of them that there is."""
 
 
 @dataclass(frozen=True, slots=True)
 class Group:
-    """One prompt with its K responses, in the order of k. A response's purpose tells candidates (`train`) from a
-    `baseline`, an `opponent` or a `teacher`'s."""
+    """One prompt with its K responses, in the order of k. A response's purpose tells what it is there for; see
+    `loop.verdicts.candidates`."""
 
     prompt_id: str
     responses_K: tuple[Response, ...]
 
     @property
     def baseline(self) -> int:
-        """Position of the response that the others are compared with: the one with that purpose, else the first
-        sample (smallest k)."""
+        """Position of the response that the others are compared with: a baseline, else an opponent, else one of the
+        policy's own samples, else any; of several the first (smallest k)."""
         responses = self.responses_K
-        return min(range(len(responses)), key=lambda i: (responses[i].purpose != "baseline", responses[i].k))
+        rank: dict[str, int] = {purpose: at for at, purpose in enumerate(BASELINES)}
+        return min(range(len(responses)), key=lambda i: (rank.get(responses[i].purpose, len(rank)), responses[i].k))
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,9 +35,14 @@ class Verdict:
     response i beats response j, one half on the diagonal; `objectives_KM[i][m]`: response i under objective m (a
     reward, a constraint or test that is passed with 1 and failed with 0); `answers_K`: the final answer extracted from
     each response.
+
+    Where questions are put more than once, `repeats_KS` and `repeats_KKS` hold what scores and preferences are the mean
+    of: the values of the repeats `_S` that came out, in their order; none on the diagonal.
     """
 
     scores_K: tuple[float | None, ...] | None = None
     preferences_KK: tuple[tuple[float | None, ...], ...] | None = None
     objectives_KM: tuple[tuple[float | None, ...], ...] | None = None
     answers_K: tuple[str | None, ...] | None = None
+    repeats_KS: tuple[tuple[float, ...], ...] | None = None
+    repeats_KKS: tuple[tuple[tuple[float, ...], ...], ...] | None = None

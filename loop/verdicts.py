@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from statistics import fmean
 
 from loop.config import Plan, PlanConfig
-from loop.records import Judgement, Response, VerdictRow
+from loop.records import Judgement, Purpose, Response, VerdictRow
 from loop.verdict import Group, Verdict
 
 Column = tuple[float | None, ...]
@@ -23,8 +23,14 @@ VETO = -math.inf
 CLIP = 1e-4
 """Probabilities are kept this far from 0 and 1 before the logit."""
 
-COMPARED_ONLY = ("baseline", "opponent")
-"""Purposes of responses that the others are compared with; they are not candidates themselves."""
+TAKE_PART: tuple[Purpose, ...] = ("train", "teacher", "explored")
+"""Purposes of a group's candidates: the policy's samples, and others that take part like them."""
+
+COMPARED_ONLY: tuple[Purpose, ...] = ("baseline", "opponent")
+"""Purposes of responses that the candidates are compared with; they are not candidates themselves."""
+
+GIVEN: tuple[Purpose, ...] = ("chosen", "rejected", "draw")
+"""Purposes of responses of which no judge is asked: sides of a pair that are given, and draws for a mixture."""
 
 
 def groups_of(responses: Sequence[Response]) -> list[Group]:
@@ -36,23 +42,37 @@ def groups_of(responses: Sequence[Response]) -> list[Group]:
 
 
 def candidates(group: Group) -> list[int]:
-    """Positions of the responses that take part: the policy's samples and a teacher's."""
-    return [i for i, response in enumerate(group.responses_K) if response.purpose not in COMPARED_ONLY]
+    """Positions of the responses that take part: the policy's samples, a teacher's and explored ones."""
+    return [i for i, response in enumerate(group.responses_K) if response.purpose in TAKE_PART]
 
 
 def verdict(plan: PlanConfig, group: Group, judgements: Iterable[Judgement]) -> Verdict:
     """Aggregate a group's judgements. Repeats of a question are averaged, without those that failed; where all failed
-    there is a hole, and where one is a veto the mean is. A judgement that is given twice, by its id, counts once.
+    there is a hole, and where one is a veto the mean is. A judgement that is given twice, by its id, counts once. Of a
+    plan with repeats the verdict keeps each one's value, both orders averaged within it.
 
     A plan that compares gives P(i beats j) = (q(i, j) + 1 - q(j, i)) / 2, which is free of the order shown; a hole
-    unless both orders are known. Where each pair is shown in one order only, that one says it all.
+    unless both orders are known. Where each pair is shown in one order only, that one says it all. Of a plan that asks
+    nothing the verdict says nothing.
     """
-    known = _known(judgements)
-    ids = [r.response_id for r in group.responses_K]
+    if plan.name is Plan.none:
+        return Verdict()
+    rows = list(judgements)
+    known, ids = _known(rows), [r.response_id for r in group.responses_K]
+    samples = range(plan.repeats) if plan.repeats > 1 else ()
+    repeats = [_known(row for row in rows if row.sample == sample) for sample in samples]
     if plan.name is Plan.pointwise:
-        return Verdict(scores_K=tuple(known.get((i,)) for i in ids))
+        repeats_KS = tuple(tuple(one[i,] for one in repeats if (i,) in one) for i in ids)
+        return Verdict(scores_K=tuple(known.get((i,)) for i in ids), repeats_KS=repeats_KS if repeats else None)
     orders = 2 if plan.both_orders else 1
-    return Verdict(preferences_KK=tuple(tuple(_preference(known, a, b, orders) for b in ids) for a in ids))
+    repeats_KKS = tuple(
+        tuple(tuple(p for one in repeats if a != b and (p := _preference(one, a, b, orders)) is not None) for b in ids)
+        for a in ids
+    )
+    return Verdict(
+        preferences_KK=tuple(tuple(_preference(known, a, b, orders) for b in ids) for a in ids),
+        repeats_KKS=repeats_KKS if repeats else None,
+    )
 
 
 def _known(judgements: Iterable[Judgement]) -> dict[tuple[str, ...], float]:
@@ -78,16 +98,20 @@ def _preference(known: Mapping[tuple[str, ...], float], a: str, b: str, orders: 
 
 
 def rows_of(verdict: Verdict, group: Group, round: int) -> list[VerdictRow]:
-    """A verdict as rows: one per response, or one per two responses, smaller id first."""
+    """A verdict as rows: one per response, or one per two responses, smaller id first; none of one that says
+    nothing."""
     ids = [r.response_id for r in group.responses_K]
     if verdict.scores_K is not None:
+        repeats_KS = verdict.repeats_KS or ((),) * len(ids)
         return [
-            VerdictRow(round, group.prompt_id, one, None, score)
-            for one, score in zip(ids, verdict.scores_K, strict=True)
+            VerdictRow(round, group.prompt_id, one, None, score, list(values_S))
+            for one, score, values_S in zip(ids, verdict.scores_K, repeats_KS, strict=True)
         ]
-    assert verdict.preferences_KK is not None
+    if verdict.preferences_KK is None:
+        return []
+    repeats_KKS = verdict.repeats_KKS or (((),) * len(ids),) * len(ids)
     return [
-        VerdictRow(round, group.prompt_id, one, other, verdict.preferences_KK[i][j])
+        VerdictRow(round, group.prompt_id, one, other, verdict.preferences_KK[i][j], list(repeats_KKS[i][j]))
         for i, one in enumerate(ids)
         for j, other in enumerate(ids)
         if one < other
@@ -95,11 +119,17 @@ def rows_of(verdict: Verdict, group: Group, round: int) -> list[VerdictRow]:
 
 
 def verdict_of(plan: PlanConfig, rows: Iterable[VerdictRow], group: Group) -> Verdict:
-    """The inverse of `rows_of`, exact."""
-    known = {(row.response_id, row.against): row.value for row in rows}
+    """The inverse of `rows_of`, exact but for repeats, of which a shard keeps 32 bits."""
+    if plan.name is Plan.none:
+        return Verdict()
+    given = {(row.response_id, row.against): row for row in rows}
+    known = {pair: row.value for pair, row in given.items()}
+    repeats = {pair: tuple(row.repeats_S) for pair, row in given.items()}
     ids = [r.response_id for r in group.responses_K]
     if plan.name is Plan.pointwise:
-        return Verdict(scores_K=tuple(known.get((one, None)) for one in ids))
+        repeats_KS = tuple(repeats.get((one, None), ()) for one in ids)
+        scores_K = tuple(known.get((one, None)) for one in ids)
+        return Verdict(scores_K=scores_K, repeats_KS=repeats_KS if plan.repeats > 1 else None)
 
     def beats(a: str, b: str) -> float | None:
         if a == b:
@@ -107,7 +137,14 @@ def verdict_of(plan: PlanConfig, rows: Iterable[VerdictRow], group: Group) -> Ve
         value = known.get((min(a, b), max(a, b)))
         return value if value is None or a < b else 1.0 - value
 
-    return Verdict(preferences_KK=tuple(tuple(beats(a, b) for b in ids) for a in ids))
+    def each(a: str, b: str) -> tuple[float, ...]:
+        values_S = repeats.get((min(a, b), max(a, b)), ())
+        return values_S if a < b else tuple(1.0 - value for value in values_S)
+
+    return Verdict(
+        preferences_KK=tuple(tuple(beats(a, b) for b in ids) for a in ids),
+        repeats_KKS=tuple(tuple(each(a, b) for b in ids) for a in ids) if plan.repeats > 1 else None,
+    )
 
 
 def is_tied(verdict: Verdict) -> bool:

@@ -222,7 +222,17 @@ def _requests(number: int, prompts: int, round: int = 0) -> Iterator[GenerateReq
     ids = tuple(digest_of("prompt", at) for at in range(prompts))
     for shard in range(number):
         yield GenerateRequest(
-            "bench", "responses", round, shard, "train", "r0-s0", "prompts.parquet", ids, k=4, sampling=SAMPLING
+            identity="bench",
+            store="",
+            table="responses",
+            round=round,
+            shard=shard,
+            purpose="train",
+            policy="r0-s0",
+            prompts_path="prompts.parquet",
+            prompt_ids=ids,
+            k=4,
+            sampling=SAMPLING,
         )
 
 

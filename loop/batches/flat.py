@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from math import nan
 from typing import NamedTuple
 
 import numpy as np
@@ -37,7 +38,7 @@ class FlatBatch:
     Over tokens: `tokens_T` ids (int64), `segments_T` index of the token's sequence (non-decreasing), `response_T`
     whether the token belongs to the response, `loss_mask_T` whether it is learnt (only inside responses),
     `anchors_AT` its log-prob under each anchor (float32, 0 outside responses). Over examples: their ids, their members,
-    and `strength_N`, `margin_N`, `weight_N` (float32).
+    and `strength_N`, `margin_N`, `weight_N`, `gain_N` (float32; of an example without a gain not a number).
     """
 
     tokens_T: Tensor
@@ -51,10 +52,14 @@ class FlatBatch:
     strength_N: Tensor
     margin_N: Tensor
     weight_N: Tensor
+    gain_N: Tensor
 
 
-def require_fit(example_id: str, roles: Sequence[str], labelled: bool, kind: Kind, needs: Needs) -> None:
-    """Raises: Refused when a loss of that kind and those needs cannot learn from an example with those roles."""
+def require_fit(
+    example_id: str, roles: Sequence[str], labelled: bool, kind: Kind, needs: Needs, gained: bool = False
+) -> None:
+    """Raises: Refused when a loss of that kind and those needs cannot learn from an example with those roles, with
+    labels or none, and with a gain or none."""
     for role in (*ROLES[kind], *needs.others):
         found = roles.count(role)
         if found == 0 or (found > 1 and role != "item"):
@@ -64,6 +69,8 @@ def require_fit(example_id: str, roles: Sequence[str], labelled: bool, kind: Kin
             )
     if (needs.labels or kind == "list") and not labelled:
         raise Refused(f"example {example_id} has no labels, which the loss reads")
+    if needs.certainty and not gained:
+        raise Refused(f"example {example_id} does not say how certain it is, which the loss reads")
 
 
 def example_batch(examples: Sequence[Example], sequences: Mapping[str, TokenSequence]) -> FlatBatch:
@@ -83,6 +90,7 @@ def example_batch(examples: Sequence[Example], sequences: Mapping[str, TokenSequ
         strength_N=torch.tensor([example.strength for example in examples], dtype=torch.float32),
         margin_N=torch.tensor([example.margin for example in examples], dtype=torch.float32),
         weight_N=torch.tensor([example.weight for example in examples], dtype=torch.float32),
+        gain_N=torch.tensor([nan if one.gain is None else one.gain for one in examples], dtype=torch.float32),
     )
 
 
@@ -112,6 +120,7 @@ def flat_batch(sequences: Sequence[TokenSequence]) -> FlatBatch:
         strength_N=none_N,
         margin_N=none_N,
         weight_N=none_N,
+        gain_N=none_N,
     )
 
 

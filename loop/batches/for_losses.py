@@ -32,9 +32,10 @@ def batch_of(
     them, KL(anchor || policy) and the alignment log p(y_t) - log sum_v p(v)^2. What is not learnt enters neither a
     value nor a gradient, not even as 0 * inf. Raises: Refused when an example's roles or labels do not fit the loss.
     """
-    for example_id, members in zip(flat.example_ids, flat.members_N, strict=True):
+    gained = (~flat.gain_N.isnan()).tolist() if needs.certainty else [False] * len(flat.example_ids)
+    for example_id, members, certain in zip(flat.example_ids, flat.members_N, gained, strict=True):
         labelled = all(member.label is not None for member in members)
-        require_fit(example_id, [member.role for member in members], labelled, kind, needs)
+        require_fit(example_id, [member.role for member in members], labelled, kind, needs, certain)
     assert len(flat.anchors_AT) >= needs.anchors, "a loss is given all of its anchors"
     sums, weight_N = _Sums(flat, logprobs_R, kl_R, alignment_R), flat.weight_N.double()
     if kind == "list":
@@ -50,6 +51,7 @@ def batch_of(
         strength=flat.strength_N.double(),
         margin=flat.margin_N.double(),
         weight=weight_N,
+        gain=flat.gain_N.double() if needs.certainty else None,
         others=others,
     )
 

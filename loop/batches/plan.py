@@ -43,10 +43,11 @@ def sizes_of(examples: Iterable[Example], sequences: Mapping[str, TokenSequence]
     """The size of each example. Raises `Refused` for a response that is not there."""
     sizes = []
     for example in examples:
-        for response_id in example.response_ids:
+        members = dict.fromkeys(example.response_ids)  # one may stand in two roles
+        for response_id in members:
             if response_id not in sequences:
                 raise Refused(f"example {example.example_id} names response {response_id}, which is in no shard")
-        lengths = [len(sequences[response_id].tokens_T) for response_id in example.response_ids]
+        lengths = [len(sequences[response_id].tokens_T) for response_id in members]
         sizes.append(Size(max(lengths), len(lengths), example.stage))
     return sizes
 

@@ -52,16 +52,22 @@ class Schedule:
     score_every_steps: int = 100
 
 
-def draw_batches(
-    tokenizer: Qwen2Tokenizer, template: str, schedule: Schedule, seed: int
-) -> Iterator[tuple[Batch, Batch]]:
-    """One batch of demonstrations and one of verdicts a step, without end."""
+def draw_examples(template: str, schedule: Schedule, seed: int) -> Iterator[tuple[list[Example], list[Example]]]:
+    """The demonstrations and the verdicts of one step after the other, without end."""
     rng = random.Random(seed)
     while True:
         demonstrations = [draw_demonstration(rng) for _ in range(schedule.demonstrations)]
         verdicts: list[Example] = []
         for _ in range(schedule.verdict_pairs):
             verdicts += draw_verdicts(template, rng)
+        yield demonstrations, verdicts
+
+
+def draw_batches(
+    tokenizer: Qwen2Tokenizer, template: str, schedule: Schedule, seed: int
+) -> Iterator[tuple[Batch, Batch]]:
+    """One batch of demonstrations and one of verdicts a step, without end."""
+    for demonstrations, verdicts in draw_examples(template, schedule, seed):
         yield make_batch(tokenizer, demonstrations), make_batch(tokenizer, verdicts)
 
 

@@ -9,17 +9,26 @@ from math import inf
 from loop.errors import Refused, nearest
 from loop.pairing.all_pairs import ALL_PAIRS, HALVES
 from loop.pairing.best_worst import BEST_SECOND, BEST_WORST, LENGTH_PENALISED, MAX_RANDOM
+from loop.pairing.certainty import HALVES_BY_CERTAINTY
 from loop.pairing.constraint_aware import CONSTRAINT_AWARE
 from loop.pairing.curriculum import CURRICULUM
+from loop.pairing.explored import EXPLORED
 from loop.pairing.found import Found, Options, Rule
+from loop.pairing.given import GIVEN
+from loop.pairing.given_answer import GIVEN_ANSWER
 from loop.pairing.keep import keep_largest
 from loop.pairing.length_banded import LENGTH_BANDED
 from loop.pairing.listed import LISTED, LISTED_BY_WIN_RATE
 from loop.pairing.minimax import MINIMAX
+from loop.pairing.opponents import OPPONENT_WIN_RATE
 from loop.pairing.ranked import BEST_AGAINST_REST, RANKED, RANKED_ADJACENT, WITH_BASELINE
+from loop.pairing.refined import REFINED
 from loop.pairing.rejection_sampling import REJECTION_SAMPLING
+from loop.pairing.revised import REVISED
 from loop.pairing.right_wrong import KEEP_CORRECT, LABELLED, RANDOM_RIGHT_WRONG
 from loop.pairing.self_consistency import SELF_CONSISTENCY
+from loop.pairing.siblings import SIBLINGS
+from loop.pairing.soft_win_rate import SOFT_WIN_RATE
 from loop.pairing.tournament import TOURNAMENT
 from loop.pairing.unordered import UNORDERED
 from loop.pairing.win_rate import WIN_RATE, WIN_RATE_OF_SCORES, WIN_RATE_SKEW
@@ -43,10 +52,16 @@ RULES: dict[str, Rule] = {
         WITH_BASELINE,
         ALL_PAIRS,
         HALVES,
+        HALVES_BY_CERTAINTY,
         WIN_RATE,
         WIN_RATE_OF_SCORES,
         WIN_RATE_SKEW,
+        SOFT_WIN_RATE,
+        OPPONENT_WIN_RATE,
         UNORDERED,
+        EXPLORED,
+        GIVEN,
+        GIVEN_ANSWER,
         TOURNAMENT,
         REJECTION_SAMPLING,
         CURRICULUM,
@@ -58,6 +73,9 @@ RULES: dict[str, Rule] = {
         LABELLED,
         LISTED,
         LISTED_BY_WIN_RATE,
+        REFINED,
+        SIBLINGS,
+        REVISED,
     )
 }
 
@@ -98,7 +116,7 @@ def pair(
     """The examples of one judged group under a rule. Their ids are digests of what they hold. Where a rule reads scores
     and responses were compared, win rates serve (`loop.verdicts.win_rates`)."""
     if rule.reads == "scores" and verdict.preferences_KK is not None:
-        verdict = Verdict(scores_K=win_rates(verdict.preferences_KK))
+        verdict = replace(verdict, scores_K=win_rates(verdict.preferences_KK))
     return [_example(group, round, found) for found in rule.of(group, verdict, options, truncated_may_win)]
 
 
@@ -115,4 +133,5 @@ def _example(group: Group, round: int, found: Found) -> Example:
         margin=found.margin,
         weight=found.weight,
         stage=found.stage,
+        gain=found.gain,
     )

@@ -66,5 +66,8 @@ ALL_PAIRS = Rule(
     bounds={"gap": NOT_NEGATIVE, "student_gap": NOT_NEGATIVE, "max_repetition": (0.0, 1.0)},
 )
 HALVES = Rule(
-    name="halves", source="Wang et al. 2024 (UPO), arXiv:2409.11212, without its sampling", of=halves, reads="scores"
+    name="halves",
+    source="Wang et al. 2024 (UPO), arXiv:2409.11212, whatever their certainty",
+    of=halves,
+    reads="scores",
 )

@@ -56,6 +56,12 @@ def distinct(group: Group, members: Iterable[int]) -> list[int]:
     return list(first.values())
 
 
+def by_number(group: Group, purpose: str) -> list[int]:
+    """The responses of a purpose, by their number k."""
+    members = [i for i, response in enumerate(group.responses_K) if response.purpose == purpose]
+    return sorted(members, key=lambda i: group.responses_K[i].k)
+
+
 def best(group: Group, values: Mapping[int, float], truncated_may_win: bool) -> int | None:
     """The position with the largest value among those that may win; among equals the smallest response id."""
     winners = {i: value for i, value in values.items() if may_win(group, i, truncated_may_win)}

@@ -11,7 +11,9 @@ def curriculum(group: Group, verdict: Verdict, options: Options, truncated_may_w
     """The best response against the worst (stage 0), the second worst (stage 1), and so on: at most `stages` pairs of
     strength 1, the gap falling from stage to stage.
 
-    Of responses with the same tokens one takes part; one that scores as high as the best gives no pair.
+    Of responses with the same tokens one takes part; one that scores as high as the best gives no pair. A round's
+    stages are learnt one after the other under one anchor, that of the round; the paper takes the model of the stage
+    before.
     """
     scores = finite(known_scores(group, verdict))
     chosen = best(group, scores, truncated_may_win)

@@ -11,7 +11,7 @@ from loop.losses.parts import Kind, Labels
 from loop.verdict import Group, Verdict
 
 Options = Mapping[str, float | str]
-Reads = Literal["scores", "preferences", "objectives", "answers"]
+Reads = Literal["scores", "preferences", "objectives", "answers", "nothing"]
 
 COUNT = (1.0, 1e6)
 """Bounds of an option that counts."""
@@ -23,9 +23,10 @@ class Found:
     """An example in terms of positions in its group.
 
     `members` and their `roles`: `chosen` and `rejected`; or `item` for each of a list; or `response` alone; and further
-    roles that a loss asks for. `labels`: one number per member of the kind that the rule names, or none at all.
-    `strength`: probability that chosen beats rejected; `weight` multiplies the example's loss; `stage`: examples of a
-    smaller stage are learnt first.
+    roles that a loss asks for, in which a member may stand once more. `labels`: one number per member of the kind that
+    the rule names, or none at all. `strength`: probability that chosen beats rejected; `weight` multiplies the
+    example's loss; `stage`: examples of a smaller stage are learnt first; `gain`: how far repeated judgements disagree
+    about the pair (`loop.uncertainty.information_gain`), where the rule tells that.
 
     `margin`: by how much chosen is better. Of rules that read preferences, and of `win_rate_of_scores`, it is the
     difference of the two sides' win rates over the pool that the judgements cover, each with one half against itself.
@@ -43,6 +44,7 @@ class Found:
     margin: float = 0.0
     weight: float = 1.0
     stage: int = 0
+    gain: float | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,6 +64,10 @@ class Rule:
     bounds: Mapping[str, tuple[float, float]] = field(default_factory=dict)
     plans: tuple[Plan, ...] = ()
     # of a rule that reads preferences: the comparison plans that ask for those it needs
+    roles: tuple[str, ...] = ()
+    # further roles in which its examples have a response each
+    gains: bool = False
+    # whether its examples say how certain they are, for which questions must be put more than once
     labels: Labels = ""
     # what the labels of its examples say, so that a loss is given those that it means
     ties: bool = False

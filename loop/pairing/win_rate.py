@@ -30,7 +30,7 @@ def win_rate_skew(group: Group, verdict: Verdict, options: Options, truncated_ma
 def _labelled(group: Group, verdict: Verdict, rates: Callable[[Table], Column], truncated_may_win: bool) -> list[Found]:
     table_KK = verdict.preferences_KK
     assert table_KK is not None, "win rates need preferences"
-    pool = _compared(group, table_KK)
+    pool = compared(group, table_KK)
     pool_PP = tuple(tuple(table_KK[i][j] for j in pool) for i in pool)
     labels, won = (
         {i: value for i, value in zip(pool, column, strict=True) if value is not None}
@@ -44,7 +44,7 @@ def _labelled(group: Group, verdict: Verdict, rates: Callable[[Table], Column], 
     return [pair_of(*pair, strength, won[chosen] - won[rejected], (labels[chosen], labels[rejected]))]
 
 
-def _compared(group: Group, table_KK: Table) -> list[int]:
+def compared(group: Group, table_KK: Table) -> list[int]:
     """The candidates of which anything is known: one that the judge could not read does not spoil the others."""
     members = candidates(group)
     return [i for i in members if any(table_KK[i][j] is not None for j in members if j != i)]

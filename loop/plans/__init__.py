@@ -9,7 +9,7 @@ from loop.config import Plan, PlanConfig
 from loop.plans.tournament import matches_at_most, play, seeds_of, tournament_result
 from loop.records import Judgement, Question, seed_of
 from loop.verdict import Group
-from loop.verdicts import verdict
+from loop.verdicts import COMPARED_ONLY, GIVEN, TAKE_PART, candidates, verdict
 
 Subject = tuple[str, ...]
 """The ids of what is asked about: one response, or two that are compared."""
@@ -40,27 +40,33 @@ def asked(plan: PlanConfig, group: Group, judgements: Iterable[Judgement]) -> li
     return questions
 
 
-def questions_per_group(plan: PlanConfig, k: int) -> int:
-    """How many questions a plan asks of a group of k responses; of a tournament, how many at most."""
+def questions_per_group(plan: PlanConfig, taking_part: int, compared_only: int = 0) -> int:
+    """How many questions a plan asks of a group in which so many responses take part, and so many are there to be
+    compared with; of a tournament, how many at most."""
+    k, others = taking_part, compared_only
     subjects = {
-        Plan.pointwise: k,
-        Plan.against_baseline: k - 1,
-        Plan.all_pairs: k * (k - 1) // 2,
+        Plan.pointwise: k + others,
+        Plan.against_baseline: k if others else max(k - 1, 0),
+        Plan.all_pairs: k * (k - 1) // 2 + k * others,
         Plan.tournament: matches_at_most(k),
+        Plan.none: 0,
     }
     orders = 2 if plan.both_orders and plan.name is not Plan.pointwise else 1
     return subjects[plan.name] * orders * plan.repeats
 
 
 def _fixed(plan: PlanConfig, group: Group) -> list[Subject]:
-    """What a plan asks about where no answer changes it."""
-    ids = [r.response_id for r in group.responses_K]
-    if plan.name is Plan.pointwise:
-        return [(i,) for i in ids]
-    if plan.name is Plan.all_pairs:
-        return list(combinations(ids, 2))
-    baseline = ids[group.baseline]
-    return [(i, baseline) for i in ids if i != baseline]
+    """What a plan asks about where no answer changes it. Of two responses that are compared one is a candidate."""
+    ids, members = [r.response_id for r in group.responses_K], candidates(group)
+    match plan.name:
+        case Plan.none:
+            return []
+        case Plan.pointwise:
+            return [(r.response_id,) for r in group.responses_K if r.purpose not in GIVEN]
+        case Plan.all_pairs:
+            compared = [i for i, r in enumerate(group.responses_K) if r.purpose in (*TAKE_PART, *COMPARED_ONLY)]
+            return [(ids[i], ids[j]) for i, j in combinations(compared, 2) if i in members or j in members]
+    return [(ids[i], ids[group.baseline]) for i in members if i != group.baseline]
 
 
 def _matches(plan: PlanConfig, group: Group, judgements: Sequence[Judgement]) -> list[Subject]:

@@ -60,16 +60,27 @@ def _prompt(example: ExampleInspection, width: int) -> list[Line]:
 
 def _response(response: ResponseTold, width: int) -> list[Line]:
     head: Line = ((response.role, ROLE_TONES.get(response.role, "strong")), (f" {response.response_id}", "dim"))
+    _, is_given, column = response.policy.partition("data:")
     sampling = [f"seed {response.seed}", *(f"{name} {json.dumps(value)}" for name, value in response.sampling.items())]
     rows = [
         *([("  label", number(response.label))] if response.label is not None else []),
-        ("  policy", f"{response.policy}, digest {response.policy_digest or NOTHING}"),
+        ("  for", response.purpose),
+        *([("  from", f"the prompts' column {visible(column)}")] if is_given else []),
+        *([("  policy", f"{response.policy}, digest {response.policy_digest or NOTHING}")] if not is_given else []),
         ("  answer", f"k={response.k}, {response.tokens} tokens, finish {response.finish_reason}"),
-        ("  sampled", ", ".join(sampling)),
-        ("  log-prob", f"{number(response.logprob)} nats under its policy"),
+        *([("  sampled", ", ".join(sampling))] if not is_given else []),
+        *(
+            [("  log-prob", f"{number(response.logprob)} nats under its policy")]
+            if response.logprob is not None
+            else []
+        ),
         *(("  anchor", f"{name}: {policy}") for name, policy in response.anchors.items()),
     ]
-    return [head, *labelled(rows, width), *quoted(response.text, width)]
+    lines = [head, *labelled(rows, width), *quoted(response.text, width)]
+    for parent in response.parents:
+        lines.append(((f"  after {parent.response_id}, {parent.purpose} of {visible(parent.policy)}", "dim"),))
+        lines += quoted(parent.text, width)
+    return lines
 
 
 def _judgement(judgement: JudgementTold, width: int) -> list[Line]:

@@ -6,10 +6,12 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
-from actors.learner_contract import LogProbsRequest
+from actors.learner_contract import Frozen, LogProbsRequest
+from actors.serving import Serving
 from actors.system import System
 from loop.composition import compose
 from loop.lessons import lesson_of
@@ -35,12 +37,22 @@ def asked(folder: Path, recipe: str, round: int, sampler_serves: bool) -> list[t
     """What the learners of a run are asked for: anchor, policy, folder of its weights, responses."""
     config = compose(["experiment=demo", f"algorithm.anchors={recipe}", "algorithm.data.name=accumulate"])
     config.model.path = "model"
-    task = SimpleNamespace(
-        config=config, store=str(folder), identity="i", checkpoint=lambda round: f"checkpoints/{round}"
+    pool = SimpleNamespace(test=[SimpleNamespace(tokens_T=[1, 2])])
+    (folder / "checkpoints" / "1").mkdir(parents=True, exist_ok=True)
+    task: Any = SimpleNamespace(
+        config=config,
+        store=str(folder),
+        identity="i",
+        pool=pool,
+        model_digest="digest of r0-s0",
+        checkpoint=lambda round: folder / "checkpoints" / str(round),
     )
-    system, learners = System(task, lambda _: None, lambda _: None), Learners()  # type: ignore[arg-type]
-    system._gap, system._version = 0.0 if sampler_serves else 1.0, HISTORY[round - 1]
+    system, learners = System(task, lambda _: None, lambda _: None), Learners()
+    nothing: Any = None
     system._learners = learners  # type: ignore[assignment]
+    system._serving = Serving(task, nothing, nothing)
+    system._serving.gap = 0.0 if sampler_serves else 1.0
+    system._serving.served = system._serving.present = HISTORY[round - 1]
     examples = [pair_example("x", f"b{round}", f"a{round}", round=round), list_example("l", [f"c{round}"], [1.0])]
     examples = [in_round(one, round) for one in examples]
     shards = {("examples", round): [write_shard(str(folder), "examples", round, 0, examples, Example)]}
@@ -51,7 +63,11 @@ def asked(folder: Path, recipe: str, round: int, sampler_serves: bool) -> list[t
     made = list(system.anchor(lesson))
     assert [ref.shard for ref in made] == list(range(2 * len(learners.asked))), "one table, no number twice"
     assert all(one.weights == digests[one.policy] for _, one in learners.asked)
-    return [(one.anchor, one.policy, one.frozen_path, list(ids)) for ids, one in learners.asked]
+    return [(one.anchor, one.policy, place(one.frozen, folder), list(ids)) for ids, one in learners.asked]
+
+
+def place(frozen: Frozen | None, folder: Path) -> str | None:
+    return frozen and frozen.path.removeprefix(f"{folder}/")
 
 
 def in_round(example: Example, round: int) -> Example:

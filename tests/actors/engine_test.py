@@ -9,6 +9,7 @@ import pytest
 
 from actors.engine import Engine
 from actors.engine_settings import ROLLOUTS_NEED, require_api
+from loop.config import Template
 from loop.errors import InfrastructureFailed, Refused
 from loop.sampling import Sampling
 
@@ -29,7 +30,7 @@ def sampling(**changes: object) -> Sampling:
 
 def test_logprobs_are_raw_whatever_the_sampling(loaded_engine: Engine, learner: Learner) -> None:
     answers = loaded_engine.generate(
-        [PROMPT] * 8, range(8), sampling(temperature=0.7, top_p=0.9, top_k=50, min_tokens=3)
+        [PROMPT] * 8, range(8), [sampling(temperature=0.7, top_p=0.9, top_k=50, min_tokens=3)] * 8
     )
     for answer in answers:
         rows = learner.logprobs(PROMPT + answer.tokens_T)[len(PROMPT) - 1 : -1]
@@ -39,8 +40,8 @@ def test_logprobs_are_raw_whatever_the_sampling(loaded_engine: Engine, learner: 
 
 def test_seeds_decide_alone(loaded_engine: Engine) -> None:
     seeds = [2**62 + at for at in range(6)]
-    together = loaded_engine.generate([PROMPT] * 6, seeds, PLAIN)
-    alone = loaded_engine.generate([PROMPT], seeds[3:4], PLAIN)
+    together = loaded_engine.generate([PROMPT] * 6, seeds, [PLAIN] * 6)
+    alone = loaded_engine.generate([PROMPT], seeds[3:4], [PLAIN])
     assert alone[0].tokens_T == together[3].tokens_T
     # the generation configuration's temperature 0.01 and top_k 1 would make all of them alike
     assert len({tuple(answer.tokens_T) for answer in together}) == 6
@@ -48,7 +49,7 @@ def test_seeds_decide_alone(loaded_engine: Engine) -> None:
 
 def test_end_tokens_come_from_the_generation_configuration(loaded_engine: Engine) -> None:
     end_ids = set(loaded_engine.llm.get_tokenizer().convert_tokens_to_ids(["<|im_end|>", "~"]))
-    answers = loaded_engine.generate([PROMPT] * 192, range(192), PLAIN)
+    answers = loaded_engine.generate([PROMPT] * 192, range(192), [PLAIN] * 192)
     ended = [answer for answer in answers if answer.finish_reason == "end"]
     assert {answer.tokens_T[-1] for answer in ended} == end_ids
     assert not any(end_ids & set(answer.tokens_T[:-1]) for answer in answers)
@@ -57,22 +58,22 @@ def test_end_tokens_come_from_the_generation_configuration(loaded_engine: Engine
 
 
 def test_min_tokens_holds_end_tokens_back(loaded_engine: Engine) -> None:
-    answers = loaded_engine.generate([PROMPT] * 64, range(64), sampling(min_tokens=20))
+    answers = loaded_engine.generate([PROMPT] * 64, range(64), [sampling(min_tokens=20)] * 64)
     assert min(len(answer.tokens_T) for answer in answers) >= 20
 
 
 def test_a_stop_string_ends_an_answer_and_stays_out_of_its_text(loaded_engine: Engine) -> None:
-    answers = loaded_engine.generate([PROMPT] * 64, range(64), sampling(stop=("a", "e")))
+    answers = loaded_engine.generate([PROMPT] * 64, range(64), [sampling(stop=("a", "e"))] * 64)
     stopped = [answer for answer in answers if answer.finish_reason == "stop"]
     assert stopped and not any("a" in answer.text or "e" in answer.text for answer in stopped)
 
 
 def test_answers_are_cut_to_the_context_and_full_prompts_refused(loaded_engine: Engine) -> None:
     prompt = [9] * (CONTEXT - 2)
-    (answer,) = loaded_engine.generate([prompt], [0], sampling(min_tokens=5))
+    (answer,) = loaded_engine.generate([prompt], [0], [sampling(min_tokens=5)])
     assert (len(answer.tokens_T), answer.finish_reason) == (2, "length")
     with pytest.raises(Refused, match=f"prompt of {CONTEXT} tokens leaves no room"):
-        loaded_engine.generate([[9] * CONTEXT], [0], PLAIN)
+        loaded_engine.generate([[9] * CONTEXT], [0], [PLAIN])
 
 
 def test_text_logprobs_are_teacher_forced(loaded_engine: Engine, learner: Learner) -> None:
@@ -124,3 +125,14 @@ def test_a_vllm_without_the_calls_needed_is_refused_by_name() -> None:
         InfrastructureFailed, match=r"vLLM 0\.99 lacks LLM\.init_weight_transfer_engine.*SamplingParams\.seed"
     ):
         require_api(other, ROLLOUTS_NEED)
+
+
+@pytest.mark.parametrize(("given", "more"), [({}, []), ({"eos_token_id": 7}, [7]), ({"eos_token_id": [7, 8]}, [7, 8])])
+def test_answers_end_with_the_tokenizers_end_token_and_the_models(
+    loaded_engine: Engine, monkeypatch: pytest.MonkeyPatch, given: dict[str, object], more: list[int]
+) -> None:
+    encoder = loaded_engine.encoder(Template.none)
+    end, other = encoder.tokenizer.convert_tokens_to_ids(["<|im_end|>", "~"])
+    assert (encoder.ends, encoder.template, encoder.max_context) == ({end, other}, Template.none, CONTEXT)
+    monkeypatch.setattr(loaded_engine.llm.llm_engine.model_config, "try_get_generation_config", lambda: given)
+    assert loaded_engine.encoder(Template.chat).ends == {end, *more}

@@ -72,6 +72,18 @@ def test_missing_log_probs_are_refused(tmp_path: Path) -> None:
         work(tmp_path, [anchored(tmp_path, "r1-s8", -1.0, ("y0", "y2"))], (SAMPLER, OTHER))
 
 
+def test_log_probs_that_did_not_come_with_a_response_are_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rows = [replace(ROWS[0], logprobs_T=[]), *ROWS[1:]]
+    monkeypatch.setattr(f"{__name__}.ROWS", rows)
+    with pytest.raises(Refused, match="response y0 has no log-probs under policy r0-s0 in any shard"):
+        work(tmp_path, [], (SAMPLER, SAMPLER))
+    found = work(tmp_path, [anchored(tmp_path, "r0-s0", -2.0, ("y0",))], (SAMPLER, SAMPLER)).sequences
+    assert found["y0"].anchors_AR.tolist() == [[-2.0] * 3] * 2
+    assert found["y1"].anchors_AR.tolist() == [SAMPLED] * 2
+
+
 def test_stages_order_the_steps(tmp_path: Path) -> None:
     assert [step.examples for step in work(tmp_path, [], (SAMPLER, SAMPLER)).steps] == [[1], [0]]
 

@@ -13,7 +13,7 @@ import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from actors.calls import wait
-from actors.learner_contract import LogProbsRequest
+from actors.learner_contract import Frozen, LogProbsRequest
 from actors.learner_group import LearnerGroup
 from loop.config import (
     DType,
@@ -22,8 +22,8 @@ from loop.config import (
 from loop.errors import InfrastructureFailed, Refused, Stopped
 from loop.learning import TERMS, LearnReport
 from loop.push import Manifest, TensorSpec
-from loop.records import AnchorLogProbs
-from loop.shards import read_shards
+from loop.records import AnchorLogProbs, Response
+from loop.shards import read_shards, write_shard
 from tests.actors.learner_kit import (
     Call,
     Data,
@@ -166,7 +166,7 @@ def test_a_step_with_a_bad_gradient_is_skipped_and_names_its_examples(
     two: LearnerGroup, data: Data, small_model_path: str, stage: int
 ) -> None:
     heavy = [dataclasses.replace(example, weight=1e38, strength=1.0) for example in data.examples[:2]]
-    request = LogProbsRequest(data.root, "own", 1, 0, "previous", "r0", "digest", small_model_path)
+    request = LogProbsRequest(data.root, "own", 1, 0, "previous", "r0", "digest", Frozen(small_model_path))
     anchors = two.log_probs(data.response_refs, None, request)
     wanted = settings(small_model_path, ranks=2, zero_stage=stage, beta=30.0)
     call = Call(data.with_examples(f"heavy{stage}", heavy), data.response_refs, anchors)
@@ -193,7 +193,7 @@ def test_without_examples_nothing_happens(two: LearnerGroup, data: Data, small_m
 
 def test_anchor_log_probs_are_the_frozen_models(two: LearnerGroup, data: Data, small_model_path: str) -> None:
     wanted = [name for name in data.responses if name != "y3"]
-    request = LogProbsRequest(data.root, "anchors", 4, 10, "initial", "r0-label", "digest", small_model_path)
+    request = LogProbsRequest(data.root, "anchors", 4, 10, "initial", "r0-label", "digest", Frozen(small_model_path))
     refs = two.log_probs(data.response_refs, wanted, request)
     rows = read_shards(refs, AnchorLogProbs)
     assert [(ref.table, ref.round, ref.shard) for ref in refs] == [("anchors", 4, 10), ("anchors", 4, 11)]
@@ -203,13 +203,27 @@ def test_anchor_log_probs_are_the_frozen_models(two: LearnerGroup, data: Data, s
     for row in rows:
         expected = logprobs(model, data.responses[row.response_id]).detach()
         torch.testing.assert_close(torch.tensor(row.logprobs_T), expected, atol=1e-4, rtol=1e-4)
-    again = dataclasses.replace(request, round=5, frozen_path="/nowhere", known=tuple(refs))
+    again = dataclasses.replace(request, round=5, frozen=Frozen("/nowhere"), known=tuple(refs))
     found = read_shards(two.log_probs(data.response_refs, wanted, again), AnchorLogProbs)
     assert {(r.key, tuple(r.logprobs_T)) for r in found} == {(r.key, tuple(r.logprobs_T)) for r in rows}, "not computed"
-    with pytest.raises(Exception, match="nowhere"):
+    with pytest.raises(InfrastructureFailed, match=r"^the weights in /nowhere cannot be read"):
         two.log_probs(data.response_refs, wanted, dataclasses.replace(again, weights="of another policy"))
-    present = two.log_probs(data.response_refs, wanted, dataclasses.replace(request, table="now", frozen_path=None))
+    present = two.log_probs(data.response_refs, wanted, dataclasses.replace(request, table="now", frozen=None))
     assert [r.response_id for r in read_shards(present, AnchorLogProbs)] == [r.response_id for r in rows]
+
+
+def test_what_came_with_a_response_from_the_policy_is_not_computed_again(two: LearnerGroup, data: Data) -> None:
+    own, foreign, bare = list(data.responses.values())[:3]
+    foreign = dataclasses.replace(foreign, policy="data:chosen")
+    bare = dataclasses.replace(bare, logprobs_T=[])
+    refs = [write_shard(data.root, "mixed", 1, 0, [own, foreign, bare], Response)]
+    request = LogProbsRequest(data.root, "needed", 6, 0, "previous", own.policy, "digest", own=True)
+    needed = read_shards(two.log_probs(refs, None, request), AnchorLogProbs)
+    assert {row.response_id: len(row.logprobs_T) for row in needed} == {
+        one.response_id: len(one.tokens_T) for one in (foreign, bare)
+    }
+    whole = two.log_probs(refs, None, dataclasses.replace(request, table="all", own=False))
+    assert len(read_shards(whole, AnchorLogProbs)) == 3
 
 
 def test_stream_export_and_probe_show_the_trained_weights(

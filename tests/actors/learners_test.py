@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from actors import learners
+from actors.learner_contract import LearnerSettings
 from actors.learners import Learners
 from loop.composition import compose
 from loop.errors import InfrastructureFailed, ProcessDied
@@ -120,3 +121,49 @@ def test_it_gives_up_after_the_restarts_that_are_allowed(monkeypatch: pytest.Mon
     monkeypatch.setattr(group, "learn", always)
     with pytest.raises(InfrastructureFailed, match="failed 2 times, last because rank 1 died"):
         ranks.learn(lesson(1))
+
+
+def test_ranks_that_die_after_they_went_back_are_back_there(monkeypatch: pytest.MonkeyPatch) -> None:
+    ranks, group = taught(monkeypatch)
+
+    def rollback(round: int, carry_optimizer: bool) -> None:
+        group.weights = next(([*saved] for saved in group.saved if saved[-1] == round), [])
+
+    group.rollback = rollback  # type: ignore[attr-defined]
+    for round in (1, 2, 3):
+        ranks.learn(lesson(round))
+    ranks.rollback(2)
+    deaths = iter([True, False])
+
+    def read() -> list[int]:
+        if next(deaths):
+            raise ProcessDied("rank 0 died")
+        return group.weights
+
+    assert ranks.together(read) == [1, 2]
+    ranks.learn(lesson(3))
+    group.dies = True
+    ranks.learn(lesson(4))
+    assert group.weights == [1, 2, 3, 4]
+
+
+def test_ranks_that_go_over_to_another_run_forget_the_one_before(monkeypatch: pytest.MonkeyPatch) -> None:
+    ranks, group = taught(monkeypatch, "fleet.max_restarts=1")
+    begun: list[LearnerSettings] = []
+
+    def begin(settings: LearnerSettings) -> None:
+        begun.append(settings)
+        group.weights, group.saved = [], []
+
+    group.begin = begin  # type: ignore[attr-defined]
+    group.dies = True
+    for round in (1, 2):
+        ranks.learn(lesson(round))
+    config = compose(["experiment=demo", "rounds=5", "learner.lr=0.5", "fleet.max_restarts=1"])
+    other = SimpleNamespace(config=config, identity="other", learner_checkpoints="elsewhere")
+    ranks.begin(other)  # type: ignore[arg-type]
+    ((lr, number, identity, folder),) = [(s.learner.lr, s.learner.ranks, s.identity, s.checkpoints) for s in begun]
+    assert (lr, number, identity, folder) == (0.5, 2, "other", "elsewhere")
+    group.dies = True
+    ranks.learn(lesson(1))
+    assert group.weights == [1], "neither lessons nor deaths are counted on"

@@ -91,7 +91,7 @@ class Scene:
 
 def set_scene(engine: Engine, learner: Learner, monkeypatch: pytest.MonkeyPatch) -> Scene:
     monkeypatch.setattr("actors.rollout.Engine", lambda spec: engine)
-    actor = RolloutActor(engine.spec, "unused", threads=1)
+    actor = RolloutActor(engine.spec, threads=1)
     old, manifest, reading = learner.tensors(), learner.manifest("v1"), learner.reading(TEXTS)
     learner.step()
     made = Scene(

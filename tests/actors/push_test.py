@@ -9,7 +9,6 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -287,9 +286,9 @@ def test_an_engine_that_dies_in_the_probe_is_left_behind(engines: list[Any]) -> 
         probe([dying], [[1, 2, 3]], RIGHT, None, 1e-3, TIMEOUT_S)
 
 
-def test_a_real_engine_takes_a_push_through_the_object_store(sender: Any, tiny_model_path: str, tmp_path: Path) -> None:
+def test_a_real_engine_takes_a_push_through_the_object_store(sender: Any, tiny_model_path: str) -> None:
     spec = EngineSpec(tiny_model_path, "float32", 128, 64, 0.125, 0.2, True, True)
-    engine = start(RolloutActor, spec, str(tmp_path), 1, "v0")
+    engine = start(RolloutActor, spec, 1, "v0")
     push_weights(stream_of(sender, tiny_model_path, method="stream_model"), [engine], "v1", None, 300.0)
     (report,), _ = probe([engine], TEXTS, ray.get(sender.read.remote()), None, 1e-3, TIMEOUT_S)
     assert report.gap < 1e-4

@@ -20,9 +20,9 @@ SAMPLING = Sampling(temperature=1.0, top_p=0.95, top_k=0, min_tokens=0, max_toke
 
 
 @pytest.fixture
-def actor(loaded_engine: Engine, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> RolloutActor:
+def actor(loaded_engine: Engine, monkeypatch: pytest.MonkeyPatch) -> RolloutActor:
     monkeypatch.setattr("actors.rollout.Engine", lambda spec: loaded_engine)
-    return RolloutActor(loaded_engine.spec, str(tmp_path / "store"), threads=1, version="v0")
+    return RolloutActor(loaded_engine.spec, threads=1, version="v0")
 
 
 @pytest.fixture
@@ -31,6 +31,7 @@ def request_(tmp_path: Path) -> GenerateRequest:
     path = write_shard(tmp_path, "prompts", 3, 0, prompts, Prompt).path
     return GenerateRequest(
         identity="run",
+        store=str(tmp_path / "store"),
         table="responses",
         round=3,
         shard=7,
@@ -71,6 +72,7 @@ def test_stats_are_sums_over_the_rows(actor: RolloutActor, request_: GenerateReq
     assert ref.stats == {
         "prompts": 2.0,
         "responses": 48.0,
+        "sampled": 48.0,
         "tokens": float(sum(len(row.tokens_T) for row in rows)),
         "truncated": float(truncated),
         "logprob": pytest.approx(sum(sum(row.logprobs_T) for row in rows), abs=1e-3),
@@ -101,7 +103,7 @@ def test_a_question_longer_than_the_context_has_no_answer(actor: RolloutActor) -
 def test_an_engine_without_a_version_serves_nothing(
     actor: RolloutActor, loaded_engine: Engine, request_: GenerateRequest
 ) -> None:
-    stale = RolloutActor(loaded_engine.spec, "unused", threads=1)
+    stale = RolloutActor(loaded_engine.spec, threads=1)
     assert stale.version() is None
     with pytest.raises(InfrastructureFailed, match="serves nothing because it has not been given any version yet"):
         stale.generate(request_)

@@ -14,6 +14,7 @@ from loop.anchors import (
     ema_due,
     ema_label,
     logprobs_key,
+    needs_log_probs,
     resolve,
     sampler_serves,
     still_needed,
@@ -227,3 +228,10 @@ def test_the_samplers_log_probs_serve_for_the_sampler_where_both_agree():
 )
 def test_the_samplers_log_probs_do_not_serve_otherwise(kind, sampled_by, gap, dtype):
     assert not sampler_serves(resolve(kind, 3, HISTORY, None, 0), sampled_by, gap, 1e-3, dtype)
+
+
+def test_log_probs_that_came_with_a_response_are_those_of_the_policy_that_sampled_it():
+    assert not needs_log_probs("r2-s16", 5, "r2-s16")
+    assert needs_log_probs("r1-s8", 5, "r2-s16")
+    assert needs_log_probs("data:chosen", 0, "r2-s16")
+    assert needs_log_probs("r2-s16", 0, "r2-s16")  # sampled behind something else

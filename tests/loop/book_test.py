@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from loop.book import rows_of
+from loop.shown_examples import rows_of
 from tests.loop.factories import list_example, pair_example, single_example
 
 TEXTS = {"a": "four", "b": "five"}

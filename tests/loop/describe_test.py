@@ -21,8 +21,20 @@ def told(*overrides: str) -> dict[str, str]:
 
 def test_the_recipe_is_told_by_its_components_and_the_options_that_it_sets() -> None:
     lines = told()
-    assert lines["algorithm"] == "iterative_dpo_nll: 8 answers, best_worst, loss dpo (beta 0.1, nll 1.0)"
-    assert lines["anchors"] == "previous" and "data" not in lines
+    assert lines["algorithm"] == "iterative_dpo_nll: 8 answers, best_worst, loss dpo (nll 1.0)"
+    assert lines["anchors"] == "previous" and not {"data", "groups"} & {*lines}
+
+
+def test_what_makes_a_group_is_told_where_it_is_more_than_samples() -> None:
+    assert told("algorithm=nash_md")["groups"] == "a sample of the policy mixture as opponent"
+    others = "algorithm.others=[{policy: random_past, as: explored, k: 2}, {column: teacher, as: teacher}]"
+    assert told("algorithm.sampler.temperature=0.7", others)["groups"] == (
+        "sampled by samples (temperature 0.7); 2 samples of the policy random past as explored; "
+        "the prompts' teacher as teacher"
+    )
+    assert told("algorithm.look_ahead=true")["groups"] == (
+        "every other round looks ahead, and the next one begins where it began"
+    )
 
 
 def test_what_is_learnt_besides_a_rounds_own_examples_is_told() -> None:
@@ -46,3 +58,8 @@ def test_judges_are_told_with_what_they_stand_on_and_from_which_round() -> None:
     assert told("judge=math", *later)["judge"] == ("math (math); from round 3 on self (current, read by probabilities)")
     members = ["judge.members.reward.model=M"]
     assert told("judge=mixture", *members)["judge"] == "mixture (right: verifier (exact), reward: reward_model (M))"
+
+
+def test_a_control_run_says_so_and_others_say_nothing_of_it() -> None:
+    assert "control" not in told()
+    assert told("algorithm.control=shuffled")["control"].startswith("shuffled: every group is given another")

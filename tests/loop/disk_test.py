@@ -10,7 +10,7 @@ import pytest
 from loop.composition import compose
 from loop.config import RunConfig
 from loop.config_types import DType
-from loop.disk import DiskNeed, need, require_room
+from loop.disk import DiskNeed, drafts_of, need, require_room
 from loop.errors import Refused
 from loop.records import AnchorLogProbs, Judgement, Response
 from loop.shards import write_shard
@@ -82,6 +82,29 @@ def test_rows_grow_with_rounds_prompts_answers_and_their_length(config: RunConfi
     assert of(config).rows > 7 * long, "not only what is asked about them"
     config.ledger.store = "s3://bucket/runs"
     assert of(config).rows == 0, "they lie elsewhere"
+
+
+def test_others_and_drafts_are_rows_too(config: RunConfig) -> None:
+    config.algorithm.k, config.rollout.max_tokens = 4, 1000
+    base = of(config).rows
+    config.algorithm.others = [{"column": "teacher", "as": "teacher"}]
+    given = of(config).rows - base
+    config.algorithm.others = [{"policy": "initial", "as": "explored"}]
+    assert of(config).rows - base > 1.9 * given, "a sample is a draft first, and then one of its group"
+    config.algorithm.others = [{"policy": "mixture", "as": "explored", "draws": 9}]
+    assert of(config).rows - base > 9 * given
+    assert drafts_of(config.algorithm) == (9, 0)
+    config.algorithm.sampler = {"name": "tree", "iterations": 5, "actions": 2}
+    assert drafts_of(config.algorithm) == (19, 10)
+
+
+def test_policies_of_others_and_of_a_look_ahead_are_kept_too(config: RunConfig) -> None:
+    config.algorithm.look_ahead = True
+    assert of(config).exports == 6 * GB
+    config.algorithm.others = [{"policy": "magnet", "as": "opponent"}]
+    assert of(config).exports == 7 * GB
+    config.algorithm.others = [{"policy": "random_past", "as": "opponent"}]
+    assert of(config).exports == 10 * GB
 
 
 def test_the_estimate_of_rows_is_not_far_from_what_rows_take(config: RunConfig, tmp_path: Path) -> None:

@@ -114,3 +114,10 @@ def test_summary_and_ledger_tell_the_same(tmp_path: Path) -> None:
     assert all(json.loads(row["summary"])["seconds"] == {} for row in rows), "time belongs to telemetry"
     assert set(ledger.read("policies").column("version").to_pylist()) == {"r0-s0", "r1-s3", "r2-s6"}
     assert ledger.read("responses").num_rows == 2 * 2 * 2
+
+
+def test_a_control_run_says_what_it_is_at_once_and_in_its_summary(tmp_path: Path) -> None:
+    summary, _, screen = drive(tmp_path / "control", "algorithm.control=shuffled")
+    assert "This is a control run, shuffled" in summary.initial.notes[0]
+    assert screen.index("This is a control run") < screen.index("round 0")
+    assert not drive(tmp_path / "plain")[0].initial.notes

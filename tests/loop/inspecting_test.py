@@ -249,7 +249,7 @@ def test_a_query_sees_every_table(run: Path) -> None:
     tables = query(run, "select view_name from duckdb_views() where not internal order by all").column(0).to_pylist()
     assert {"responses", "evaluation_responses", "telemetry", "anchors", "prompts"} <= set(tables)
     assert query(run, "select * from anchors").num_rows == 0
-    assert query(run, "describe examples").num_rows == 10
+    assert query(run, "describe examples").num_rows == 11
 
 
 @pytest.mark.parametrize(

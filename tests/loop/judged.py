@@ -19,7 +19,7 @@ Judge = Callable[[Question], float | None]
 untimed = settings(deadline=None)
 """Properties hold however busy the machine is."""
 
-COMPARING = [plan for plan in Plan if plan is not Plan.pointwise]
+COMPARING = [plan for plan in Plan if plan not in (Plan.pointwise, Plan.none)]
 
 
 def of_candidates(k: int) -> Group:

@@ -12,12 +12,12 @@ from hypothesis import strategies as st
 from loop.config import Plan, PlanConfig
 from loop.plans import asked, next_questions, questions_per_group, tournament_result
 from loop.records import Question
-from loop.verdict import Group
-from loop.verdicts import verdict
+from loop.verdict import Group, Verdict
+from loop.verdicts import rows_of, verdict, verdict_of
 from tests.loop.factories import group, response
 from tests.loop.judged import COMPARING, by_scores, judged, noisy, of_candidates, of_size, untimed, waves
 
-plans = st.builds(PlanConfig, st.sampled_from(Plan), st.booleans(), st.integers(1, 3))
+plans = st.builds(PlanConfig, st.sampled_from([Plan.pointwise, *COMPARING]), st.booleans(), st.integers(1, 3))
 seeds = st.integers(0, 10_000)
 sizes = st.integers(3, 9)
 """A baseline and two candidates at least."""
@@ -49,6 +49,34 @@ def test_against_baseline_shows_the_baseline_to_everybody_but_itself() -> None:
     assert all("id3" in pair for pair in shown(next_questions(PlanConfig(Plan.against_baseline), named, [])))
 
 
+def test_without_an_own_baseline_an_opponent_serves_then_the_first_sample() -> None:
+    teacher, *own = (replace(response(k), purpose="teacher" if k == 0 else "train") for k in range(3))
+    opponent = replace(response(3), purpose="opponent")
+    assert group(teacher, *own).baseline == 1
+    assert group(teacher, *own, opponent).baseline == 3
+    assert group(teacher, *own, opponent, replace(response(4), purpose="baseline")).baseline == 4
+    plan = PlanConfig(Plan.against_baseline, both_orders=False)
+    compared = shown(next_questions(plan, group(teacher, *own, opponent), []))
+    assert {frozenset(pair) for pair in compared} == {frozenset({f"id{k}", "id3"}) for k in range(3)}
+
+
+def test_opponents_are_never_compared_with_each_other_nor_are_given_sides_judged() -> None:
+    purposes = ("train", "explored", "opponent", "opponent", "chosen", "rejected", "node", "revision")
+    some = group(*(replace(response(k), purpose=purpose) for k, purpose in enumerate(purposes)))
+    pairs = {frozenset(pair) for pair in shown(next_questions(PlanConfig(Plan.all_pairs), some, []))}
+    assert pairs == {frozenset({f"id{i}", f"id{j}"}) for i, j in ((0, 1), (0, 2), (0, 3), (1, 2), (1, 3))}
+    assert len(pairs) * 2 == questions_per_group(PlanConfig(Plan.all_pairs), 2, 2)
+    alone = {ids for (ids,) in shown(next_questions(PlanConfig(Plan.pointwise), some, []))}
+    assert alone == {f"id{k}" for k in (0, 1, 2, 3, 6, 7)}
+
+
+def test_a_plan_that_asks_nothing_says_nothing() -> None:
+    plan, some = PlanConfig(Plan.none), group(response(0), response(1))
+    assert next_questions(plan, some, []) == [] and questions_per_group(plan, 2) == 0
+    assert verdict(plan, some, []) == Verdict() == verdict_of(plan, [], some)
+    assert rows_of(Verdict(), some, 1) == []
+
+
 @pytest.mark.parametrize("plan", COMPARING)
 def test_one_order_alone_asks_half_and_is_chosen_by_a_coin(plan: Plan) -> None:
     eight = of_size(8)
@@ -72,9 +100,9 @@ def test_a_plan_comes_to_an_end_and_asks_nothing_twice(plan: PlanConfig, k: int,
     some = of_size(k)
     rows = judged(plan, some, noisy(seed, failing))
     assert max(Counter((tuple(j.response_ids), j.sample) for j in rows).values()) == 1
-    assert len(rows) <= questions_per_group(plan, k)
+    assert len(rows) <= questions_per_group(plan, k - 1, 1)
     if plan.name is not Plan.tournament:
-        assert len(rows) == questions_per_group(plan, k)
+        assert len(rows) == questions_per_group(plan, k - 1, 1)
 
 
 @untimed

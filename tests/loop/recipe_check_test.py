@@ -5,15 +5,19 @@ from __future__ import annotations
 import pytest
 
 from loop.composition import compose
-from loop.losses import ROWS
-from loop.pairing import RULES
+from loop.losses import ROWS, named_loss
+from loop.pairing import RULES, Rule
+from loop.recipe import lacking
 from loop.recipe_check import recipe_problems
+from loop.validation import required_columns
 
 PREFERENCES = ("algorithm.plan.name=all_pairs",)
+PLAN_OF = {"scores": "pointwise", "preferences": "all_pairs", "nothing": "none"}
 
 
 def problems(*overrides: str) -> list[str]:
-    return list(recipe_problems(compose(["experiment=demo", "algorithm=iterative_dpo", *overrides])))
+    chosen = [] if any(one.startswith("algorithm=") for one in overrides) else ["algorithm=iterative_dpo"]
+    return list(recipe_problems(compose(["experiment=demo", *chosen, *overrides])))
 
 
 def test_the_recipe_itself_fits() -> None:
@@ -48,7 +52,10 @@ def test_the_recipe_itself_fits() -> None:
             ["algorithm.loss.name=tdpo1"],
             "loss tdpo1 needs the full logits of an anchor, which a run cannot",
         ),
-        (["algorithm.loss.name=xpo"], "loss xpo needs responses in the roles explored, which a run cannot give it yet"),
+        (
+            ["algorithm.loss.name=xpo"],
+            "loss xpo needs responses in the roles explored, and pairing best_worst gives none",
+        ),
         (["algorithm.loss.name=simpo"], "loss simpo reads 0 of algorithm.anchors, which names 1"),
         (["algorithm.anchors=[{name: magnet, reset: 2}]"], "anchor magnet has no option 'reset'; it has reset_every"),
         (["algorithm.anchors=[ema]"], "anchor ema needs a shadow of the weights, which a run does not keep yet"),
@@ -64,6 +71,10 @@ def test_the_recipe_itself_fits() -> None:
         ([*PREFERENCES, "algorithm.pairing.name=unordered"], "pairing unordered gives ties as examples, and loss dpo"),
         (["algorithm.anchors=[initial,initial]", "algorithm.loss.name=inpo"], "names the same anchor twice"),
         (["algorithm.anchors=[previous,initial]", "algorithm.loss.name=inpo"], "algorithm.anchors=[initial, previous]"),
+        (
+            ["algorithm.plan.name=tournament", "algorithm.pairing.name=tournament", "algorithm.control=shuffled"],
+            "plan tournament asks about other matches in each",
+        ),
         (["algorithm.loss.name=inpo"], "loss inpo reads 2 of algorithm.anchors, which names 1"),
     ],
 )
@@ -71,28 +82,136 @@ def test_what_does_not_fit_is_one_sentence(overrides: list[str], sentence: str) 
     assert any(sentence in problem for problem in problems(*overrides)), problems(*overrides)
 
 
-def test_every_loss_and_every_rule_can_be_composed_with_something() -> None:
-    """No row of either table is out of reach of a recipe, but for what a run cannot give yet."""
-    plan_of = {"scores": "pointwise", "preferences": "all_pairs"}
+def composed_with(rule: Rule, *overrides: str) -> list[str]:
+    """The problems of a recipe with a rule and what that asks for."""
+    plan = rule.plans[0].value if rule.plans else PLAN_OF[rule.reads]
+    others = [
+        *(["{policy: initial, as: explored}"] if "explored" in rule.roles else []),
+        *(["{column: completion, as: chosen}"] if rule.reads == "nothing" else []),
+    ]
+    return problems(
+        f"algorithm.pairing.name={rule.name}",
+        f"algorithm.plan.name={plan}",
+        f"algorithm.plan.repeats={1 + rule.gains}",
+        f"algorithm.others=[{', '.join(others)}]",
+        *overrides,
+    )
+
+
+def test_every_loss_can_be_composed_with_a_rule() -> None:
+    """No row is out of reach of a recipe, but for what a run cannot give yet."""
     for name, row in ROWS.items():
-        fits = [rule for rule in RULES.values() if rule.gives == row.kind and rule.reads in plan_of]
-        (rule, *_) = [rule for rule in fits if row.needs.labels in ("", rule.labels)] or fits
-        plan = rule.plans[0].value if rule.plans else plan_of[rule.reads]
-        found = problems(
-            f"algorithm.loss.name={name}",
-            f"algorithm.plan.name={plan}",
-            f"algorithm.pairing.name={rule.name}",
-            f"algorithm.anchors={['initial', 'previous'][: row.needs.anchors]}",
-        )
-        unmet = {"nash_md": ("needs a win rate",), "d2o": ("needs whether it is one of", "cannot give it yet")}
-        allowed = unmet.get(name, ("cannot give it yet",))
-        assert all(any(words in problem for words in allowed) for problem in found), (name, found)
+        loss = named_loss(name)
+        fits = [rule for rule in RULES.values() if rule.gives == row.kind and rule.reads in PLAN_OF]
+        fits = [rule for rule in fits if {*loss.needs.others} <= {*rule.roles}] or fits
+        fits = [rule for rule in fits if rule.gains or not loss.needs.certainty] or fits
+        (rule, *_) = [rule for rule in fits if loss.needs.labels in ("", rule.labels)] or fits
+        anchors = f"algorithm.anchors={['initial', 'previous'][: loss.needs.anchors]}"
+        found = composed_with(rule, f"algorithm.loss.name={name}", anchors)
+        assert bool(found) == bool(lacking(loss)), (name, rule.name, found)
+        assert not found or any("cannot give it yet" in problem for problem in found), (name, found)
+
+
+def test_every_rule_can_be_composed_with_a_loss() -> None:
     for name, rule in RULES.items():
-        if rule.reads in plan_of:
-            plan = rule.plans[0].value if rule.plans else plan_of[rule.reads]
+        if rule.reads in PLAN_OF:
             fit = [row for row in ROWS.values() if row.kind == rule.gives and row.needs.labels in ("", rule.labels)]
             (loss, *_) = [row for row in fit if row.needs.strengths] if rule.ties else fit
-            found = problems(
-                f"algorithm.pairing.name={name}", f"algorithm.plan.name={plan}", f"algorithm.loss.name={loss.name}"
-            )
+            found = composed_with(rule, f"algorithm.loss.name={loss.name}")
             assert not any("pairing" in problem for problem in found), (name, found)
+
+
+EGPO = ("algorithm=egpo", "rounds=4")
+
+
+@pytest.mark.parametrize(
+    ("overrides", "sentence"),
+    [
+        (["algorithm.sampler.name=sample"], "there is no sampler named 'sample'; did you mean samples"),
+        (["algorithm.sampler.heat=2"], "sampler samples has no option 'heat'"),
+        (["algorithm.sampler.temperature=0"], "sampler samples: temperature=0 must lie between 0.001 and 100"),
+        (["algorithm.sampler.first=1"], "sampler samples has no option 'first'"),
+        (["algorithm.others=[initial]"], "algorithm.others: initial must name a policy or a column, as in"),
+        (["algorithm.others=[{policy: first, as: opponent}]"], "there is no policy 'first'; there are initial,"),
+        (["algorithm.others=[{column: title, as: chosen}]"], "there is no column 'title'; there are answer,"),
+        (["algorithm.others=[{policy: initial, as: judge}]"], "as=judge of policy initial must be one of baseline,"),
+        (["algorithm.others=[{policy: initial, as: opponent, n: 2}]"], "policy initial has no option 'n'"),
+        (
+            ["algorithm.others=[{policy: mixture, as: opponent}, {policy: mixture, as: baseline}]"],
+            "algorithm.others names more than one mixture",
+        ),
+        (
+            ["algorithm.others=[{policy: magnet, as: opponent}]", "export.every=2"],
+            "others of policy magnet are sampled from exported checkpoints, so export.every must be 1",
+        ),
+        (
+            ["algorithm.others=[{column: completion, as: chosen}]"],
+            "others as chosen are sides of given pairs, and pairing best_worst reads scores; pairing given takes them",
+        ),
+        (["algorithm.plan.name=none"], "pairing best_worst needs scores; plan none gives nothing"),
+        (
+            ["algorithm.pairing.name=given", "algorithm.others=[{column: completion, as: chosen}]"],
+            "pairing given needs no judge: algorithm.plan.name=none; plan pointwise gives scores",
+        ),
+        (
+            ["algorithm.pairing.name=given", "algorithm.plan.name=none"],
+            "pairing given takes what is given, and algorithm.others names nothing as chosen or rejected",
+        ),
+        (
+            ["algorithm.pairing.name=explored"],
+            "pairing explored sets samples against explored ones, and algorithm.others names none, as in",
+        ),
+        (["algorithm.k=1"], "pairing best_worst needs two responses, and algorithm.k=1 without algorithm.others gives"),
+        (
+            ["algorithm.sampler.name=refinement", *PREFERENCES],
+            "sampler refinement goes on from scores, which the plan pointwise gives, not all_pairs",
+        ),
+        (["algorithm.pairing.name=halves_by_certainty"], "compares repeats: algorithm.plan.repeats must be above 1"),
+        (["algorithm.loss.name=upo"], "needs how certain each pair is, and pairing best_worst does not tell"),
+        (
+            ["algorithm=mcts_dpo", "algorithm.pairing.iterations=8"],
+            "pairing.iterations=8 must be that of the sampler, 64",
+        ),
+        (
+            ["algorithm=spar", "algorithm.sampler.pass_score=0.7"],
+            "pairing.pass_score=0.5 must be that of the sampler, 0.7",
+        ),
+        (
+            ["algorithm=mcts_dpo", "rollout.stop=[x]"],
+            "sampler tree ends its steps at line ends, so rollout.stop must be",
+        ),
+        (["algorithm=mcts_dpo", "algorithm.sampler.step_tokens=8"], "may take 16 tokens"),
+        ([*EGPO, "rounds=3"], "every other round looks ahead, and the last one must not: rounds=3 must be even"),
+        ([*EGPO, "checkpoint.every=2"], "a round goes back to where another began, so checkpoint.every must be 1"),
+        ([*EGPO, "export.every=2"], "a round goes back to where another began, so export.every must be 1"),
+        ([*EGPO, "checkpoint.keep=1"], "so checkpoint.keep must be above 1"),
+        ([*EGPO, "algorithm.start_from=initial"], "a round begins where another began, not at start_from=initial"),
+    ],
+)
+def test_groups_that_do_not_fit_are_one_sentence(overrides: list[str], sentence: str) -> None:
+    assert any(sentence in problem for problem in problems(*overrides)), problems(*overrides)
+
+
+@pytest.mark.parametrize(
+    "overrides",
+    [
+        EGPO,
+        ("algorithm=xpo",),
+        ("algorithm=spin",),
+        ("algorithm=nash_md",),
+        ("algorithm.k=1", "algorithm.others=[{policy: initial, as: explored}]"),
+        ("algorithm.k=1", "algorithm.pairing.name=keep_correct", "algorithm.loss.name=sft", "algorithm.anchors=[]"),
+        ("algorithm.k=1", "algorithm.sampler.name=refinement", "algorithm.pairing.name=refined"),
+    ],
+)
+def test_groups_that_fit_are_let_through(overrides: tuple[str, ...]) -> None:
+    assert problems(*overrides) == []
+
+
+def test_columns_that_a_recipe_names_are_required_and_a_judge_that_is_not_asked_requires_none() -> None:
+    def columns(*overrides: str) -> list[str]:
+        return required_columns(compose(["experiment=demo", *overrides]))
+
+    teacher = "algorithm.others=[{column: teacher, as: teacher}, {policy: initial, as: opponent}]"
+    assert columns() == ["answer"] and columns(teacher) == ["answer", "teacher"]
+    assert columns("algorithm=spin") == ["completion"]

@@ -18,7 +18,9 @@ from loop.validation import problems
         ("ld_dpo", []),
         ("inpo", []),
         ("tdpo1", ["the full logits of an anchor"]),
-        ("upo", ["how certain each pair is"]),
+        ("upo", []),
+        ("xpo", []),
+        ("hypo", []),
         ("d2o", ["samples set against a rejected response"]),
         ("kto", ["responses in the roles mismatched"]),
     ],
@@ -31,7 +33,7 @@ def test_every_loss_is_supported_or_lacks_something_by_name() -> None:
     for name in ROWS:
         loss = named_loss(name)
         needs = loss.needs
-        lacks = needs.full_anchor or needs.certainty or bool(needs.others) or needs.labels == "sample"
+        lacks = needs.full_anchor or needs.labels == "sample" or "mismatched" in needs.others
         assert bool(lacking(loss)) == lacks
 
 

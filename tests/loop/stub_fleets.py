@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import io
 import json
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cache
 from pathlib import Path
+from typing import Any
 
 from loop.book import Book
 from loop.composition import compose
+from loop.config import RunConfig
 from loop.describe import blank_summary
 from loop.driver import run
-from loop.fleets import Judged, Lesson, Pushed
+from loop.exports import export_folder
+from loop.fleets import NOTHING_SAID, Judged, JudgementTable, Lesson, Pushed
 from loop.learning import LearnReport, Restored
 from loop.ledger import Ledger
 from loop.prompts.pool import PoolCounts, PromptPool
@@ -28,12 +32,14 @@ from loop.records import (
     VerdictRow,
 )
 from loop.sampling import GenerateRequest
-from loop.shards import read_shard, write_shard
+from loop.shards import read_shard, read_shards, write_shard
 from loop.summary import RunSummary
 from loop.task import Task
 from loop.tracker import NullTracker, Tracker
+from loop.validation import validate
 from loop.view import open_view
-from tests.loop.factories import judgement, pair_example, response
+from tests.loop.factories import judgement, pair_example
+from tests.loop.stub_groups import group_of
 
 
 def prompts(name: str, n: int) -> list[Prompt]:
@@ -48,10 +54,10 @@ class Killed(BaseException):
 class StubFleets:
     """Does nothing, but writes what the driver expects, and remembers the order of calls.
 
-    `dies_at` calls later it is killed; in round `skips_in` no optimiser step is applied; with `other_weights` what it
-    pushes has another digest; `trusted` is the probability that the judge gives to the better text of its check. What
-    it holds of a policy is in a file beside the store, as a learner's checkpoint would be: every learn phase ends with
-    one.
+    `dies_at` calls later it is killed; in round `skips_in` no optimiser step is applied; `empty` are rounds without an
+    example; with `other_weights` what it pushes has another digest; `trusted` is the probability that the judge gives
+    to the better text of its check. The learners' checkpoints are a file beside the store: every learn phase ends with
+    one, and those of all rounds are kept.
     """
 
     def __init__(
@@ -64,6 +70,7 @@ class StubFleets:
         skips_in: int = -1,
         other_weights: int = 0,
         trusted: float = 1.0,
+        empty: Collection[int] = (),
     ) -> None:
         self.store = store
         self.examples = examples
@@ -73,11 +80,13 @@ class StubFleets:
         self.skips_in = skips_in
         self.other_weights = other_weights
         self.trusted = trusted
+        self.empty = empty
         self.appointed: list[int] = []
         self.calls: list[str] = []
         self.asked: list[GenerateRequest] = []
         self.lessons: list[Lesson] = []
         self.holds_round = 0
+        self.ends = {0: "r0-s0"}
         self.serves = "r0-s0"
 
     def called(self, name: str) -> None:
@@ -96,19 +105,22 @@ class StubFleets:
 
     def restore(self) -> Restored:
         self.called("restore")
-        self.holds_round = json.loads(self.checkpoint.read_text()) if self.checkpoint.exists() else 0
+        if self.checkpoint.exists():
+            self.ends = {int(round): label for round, label in json.loads(self.checkpoint.read_text()).items()}
+        self.holds_round = max(self.ends)
         return Restored(self.holds_round, True, ())
+
+    @property
+    def present(self) -> str:
+        """What the learners stand at."""
+        return self.ends[self.holds_round]
 
     def generate(self, requests: Iterable[GenerateRequest]) -> Iterator[ShardRef]:
         for request in requests:
-            self.called(f"generate:{request.purpose}")
+            self.called(f"generate:{request.purpose}" + (f" for {request.table}" if not request.whole else ""))
             assert request.policy == self.serves, "engines are asked for what they hold"
             self.asked.append(request)
-            rows = [
-                replace(response(k, prompt_id=p, id=f"{request.round}-{p}-{k}"), round=request.round)
-                for p in request.prompt_ids
-                for k in range(request.k)
-            ]
+            rows = [row for p in request.prompt_ids for row in group_of(request, p)]
             stats = {
                 "prompts": len(request.prompt_ids),
                 "tokens": 2.0 * len(rows),
@@ -129,18 +141,27 @@ class StubFleets:
         ]
         return write_shard(self.store, "judge_checks", round, 0, rows, CheckRow)
 
-    def judge(self, responses: Iterable[ShardRef], evaluation: bool = False) -> Iterator[ShardRef]:
+    def judge(
+        self,
+        responses: Iterable[ShardRef],
+        policy: PolicyVersion,
+        table: JudgementTable = "judgements",
+        said: Mapping[int, Sequence[ShardRef]] = NOTHING_SAID,
+    ) -> Iterator[ShardRef]:
         for ref in responses:
-            self.called("score" if evaluation else "judge")
+            self.called({"judgements": "judge", "evaluation_judgements": "score"}.get(table, "judge drafts"))
+            assert str(policy) == self.serves, "a judge may ask the engines"
+            known = {j.response_ids[0]: j for j in read_shards(said.get(ref.shard, ()), Judgement)}
             rows = [
-                replace(judgement([r.response_id], float(r.k == 0)), round=ref.round) for r in read_shard(ref, Response)
+                known.get(r.response_id)
+                or replace(judgement([r.response_id], float(r.k == 0)), round=ref.round, judge=f"asked for {table}")
+                for r in read_shard(ref, Response)
             ]
             stats = {
-                "failed": 0 if evaluation else self.failed,
+                "failed": 0 if table == "evaluation_judgements" else self.failed,
                 "undecided": 0,
                 "value": sum(r.value or 0 for r in rows),
             }
-            table = "evaluation_judgements" if evaluation else "judgements"
             yield write_shard(self.store, table, ref.round, ref.shard, rows, Judgement, stats)
 
     def aggregate(self, judged: Iterable[Judged]) -> Iterator[ShardRef]:
@@ -161,46 +182,60 @@ class StubFleets:
                 pair_example(
                     f"e{ref.round}-{ref.shard}-{i}", ids[0], ids[1], margin=1.0, round=ref.round, prompt_id="train0"
                 )
-                for i in range(self.examples)
+                for i in range(self.examples if ref.round not in self.empty else 0)
             ]
-            stats = {"groups": 2, "ties": 2 - self.examples, "unusable": 0}
+            stats = {"groups": 2, "ties": 2 - len(rows), "unusable": 0}
             yield write_shard(self.store, "examples", ref.round, ref.shard, rows, Example, stats)
 
     def anchor(self, lesson: Lesson) -> Iterable[ShardRef]:
         self.called("anchor")
         return []
 
-    def initial_log_probs(self, round: int, responses: Sequence[ShardRef]) -> Iterable[ShardRef]:
-        self.called("kl")
-        rows = [AnchorLogProbs("id0", round, "initial", "r0-s0", "stub", "key", [-1.0])]
+    def log_probs(
+        self, table: str, round: int, responses: Sequence[ShardRef], version: PolicyVersion
+    ) -> Iterable[ShardRef]:
+        self.called("kl" if table == "evaluation_anchors" else "weigh")
+        rows = [AnchorLogProbs("id0", round, "initial", str(version), "stub", "key", [-1.0])]
         stats = {"logprob": -1.0, "tokens": 1.0}
-        return [
-            write_shard(self.store, "evaluation_anchors", round, rank, rows, AnchorLogProbs, stats) for rank in (0, 1)
-        ]
+        return [write_shard(self.store, table, round, rank, rows, AnchorLogProbs, stats) for rank in (0, 1)]
 
     def learn(self, lesson: Lesson) -> LearnReport:
         self.called("learn")
         self.lessons.append(lesson)
-        assert self.holds_round in (lesson.round - 1, lesson.round), "no round is left out, none is learnt twice"
-        self.holds_round = lesson.round
-        self.checkpoint.write_text(json.dumps(lesson.round))
+        if lesson.start is not None and self.holds_round not in (lesson.start, lesson.round):
+            self.holds_round = lesson.start
+        assert self.holds_round == lesson.round or self.present == str(lesson.policy), "learning goes on elsewhere"
         steps = 0 if lesson.round == self.skips_in else self.steps
+        moved = PolicyVersion(lesson.round, lesson.policy.step + steps) if steps else lesson.policy
+        self.holds_round, self.ends[lesson.round] = lesson.round, str(moved)
+        self.checkpoint.write_text(json.dumps(self.ends))
         return LearnReport(steps=steps, loss=0.5, terms={"margin": 1.0, "accuracy": 0.75})
 
     def rollback(self, version: PolicyVersion) -> None:
         self.called(f"rollback:{version}")
         self.holds_round = version.round
+        assert self.present == str(version)
 
     def holds(self) -> PolicyVersion:
         return PolicyVersion.parse(self.serves)
 
+    def serve(self, version: PolicyVersion) -> None:
+        if str(version) == self.serves:
+            return
+        self.called(f"serve:{version}")
+        exported = export_folder(Path(self.store).parent, version.round).is_dir()
+        assert exported or str(version) in ("r0-s0", self.present), "its weights lie nowhere"
+        self.serves = str(version)
+
     def push(self, version: PolicyVersion) -> Pushed:
         self.called(f"push:{version}")
+        assert str(version) == self.present, "it is the learners' weights that are moved"
         self.serves = str(version)
         return Pushed("{}", f"digest of {version}" + "'" * self.other_weights, 1e-6)
 
     def export(self, version: PolicyVersion, folder: Path) -> None:
         self.called("export")
+        assert str(version) == self.present, "it is the learners' weights that are written"
         folder.mkdir(parents=True, exist_ok=True)
 
 
@@ -213,9 +248,15 @@ class Driven:
     screen: str
 
 
-def drive(folder: Path, *overrides: str, tracker: Tracker | None = None, **stub: float) -> Driven:
+@cache
+def composed(*overrides: str) -> RunConfig:
+    """The configuration of a small run."""
+    return validate(compose(["experiment=demo", "rounds=2", "prompts.per_round=2", "algorithm.k=2", *overrides]))
+
+
+def drive(folder: Path, *overrides: str, tracker: Tracker | None = None, **stub: Any) -> Driven:
     """Run, or go on with, a small run; `summary` is None when it was killed."""
-    config = compose(["experiment=demo", "rounds=2", "prompts.per_round=2", "algorithm.k=2", *overrides])
+    config = composed(*overrides)
     pool = PromptPool(
         {"train": prompts("train", 4)},
         {"train": 1.0},
@@ -225,7 +266,7 @@ def drive(folder: Path, *overrides: str, tracker: Tracker | None = None, **stub:
     )
     folder.mkdir(parents=True, exist_ok=True)
     task = Task(config, "i" * 32, folder, pool, "model digest")
-    fleets = StubFleets(task.store, **stub)  # type: ignore[arg-type]
+    fleets = StubFleets(task.store, **stub)
     ledger = Ledger(task.store)
     driver = ledger.claim()
     task = replace(task, prompts_path=ledger.append("prompts", 0, pool.everything).path)

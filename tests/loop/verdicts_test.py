@@ -103,7 +103,10 @@ def test_swapping_the_order_shown_changes_nothing(plan: PlanConfig, k: int, seed
 
 
 @untimed
-@given(st.builds(PlanConfig, st.sampled_from(Plan), st.booleans(), st.integers(1, 3)), st.integers(0, 10_000))
+@given(
+    st.builds(PlanConfig, st.sampled_from([Plan.pointwise, *COMPARING]), st.booleans(), st.integers(1, 3)),
+    st.integers(0, 10_000),
+)
 def test_a_failed_judgement_never_becomes_a_number(plan: PlanConfig, seed: int) -> None:
     some = of_size(5)
     rows = judged(plan, some, noisy(seed, failing=0.4))

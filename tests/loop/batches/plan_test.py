@@ -28,7 +28,7 @@ def test_an_example_is_as_large_as_its_longest_sequence_and_their_number() -> No
         single_example("y", "c", 1.0),
         list_example("z", ["b", "c", "b"], [1.0, 2.0, 3.0]),
     ]
-    assert sizes_of(examples, SEQUENCES) == [Size(5, 2, 4), Size(3, 1, 0), Size(3, 3, 0)]
+    assert sizes_of(examples, SEQUENCES) == [Size(5, 2, 4), Size(3, 1, 0), Size(3, 2, 0)], "b is stored once"
     with pytest.raises(Refused, match="example z names response q"):
         sizes_of([pair_example("z", "a", "q")], SEQUENCES)
 

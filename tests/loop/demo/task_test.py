@@ -1,5 +1,6 @@
 """The task's answers, pools and prompt files."""
 
+import json
 import random
 
 import pytest
@@ -7,6 +8,8 @@ import pytest
 from loop.demo.make_prompts import PROMPTS, prompt_files
 from loop.demo.slips import SLIPS, double, drop, replace, slip, swap_neighbours
 from loop.demo.task import BUCKETS, KINDS, Pool, answer_to, draw_word, is_right, make_items, pool_of
+
+NAMES = ("rounds", "given")
 
 
 class _Fixed(random.Random):
@@ -87,6 +90,14 @@ def test_nothing_to_slip_on_is_refused() -> None:
 def test_prompt_files_are_what_the_function_makes() -> None:
     for name, text in prompt_files().items():
         assert (PROMPTS / name).read_text(encoding="utf-8") == text
-    assert {path.name for path in PROMPTS.iterdir()} == set(prompt_files())
+    assert {path.name for path in PROMPTS.iterdir()} == {*prompt_files(), "README.md"}
     counts = {name: text.count("\n") for name, text in prompt_files().items()}
-    assert counts == {"rounds.jsonl": 2048, "held_out.jsonl": 1024}
+    assert counts == {"rounds.jsonl": 2048, "held_out.jsonl": 1024, "given.jsonl": 2048}
+
+
+def test_given_answers_are_right_and_rejected_ones_are_not() -> None:
+    rounds, given = ([json.loads(line) for line in prompt_files()[f"{name}.jsonl"].splitlines()] for name in NAMES)
+    for row, more in zip(rounds, given, strict=True):
+        assert {name: more[name] for name in row} == row
+        assert all(is_right(more["prompt"], more[name]) for name in ("completion", "chosen", "teacher"))
+        assert not is_right(more["prompt"], more["rejected"])

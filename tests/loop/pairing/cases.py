@@ -23,6 +23,23 @@ def samples(k: int, **of: Sequence[Any]) -> Group:
     return group(*(replace(response(i), **{name: values[i] for name, values in of.items()}) for i in range(k)))
 
 
+WITH_OTHERS = {
+    "opponent_win_rate": ("train", "train", "train", "baseline"),
+    "explored": ("train", "train", "train", "explored"),
+    "given": ("train", "train", "train", "rejected"),
+    "given_answer": ("chosen", "train", "train", "train"),
+}
+"""The purposes of four responses in which a rule finds something, where four samples of the policy are not enough."""
+
+OF_A_SEARCH = ("siblings", "refined", "revised")
+"""Rules for groups whose responses continue or revise each other."""
+
+
+def four_for(rule: str) -> Group:
+    """A group of four in which that rule finds something."""
+    return samples(4, purpose=WITH_OTHERS.get(rule, ("train",) * 4))
+
+
 def cut(group: Group, *positions: int) -> Group:
     """The group with those responses cut at the token limit."""
     return Group(
@@ -69,6 +86,7 @@ VARIANTS: list[tuple[str, dict[str, Any]]] = [
     ("keep_correct", {"min_score": 0.0, "cap": 2}),
     ("labelled", {"split": "median"}),
     ("self_consistency", {"min_share": 0.0}),
+    ("halves_by_certainty", {"count": 2}),
 ]
 """Every rule with its defaults, and some with other options."""
 
@@ -89,7 +107,7 @@ def cases(draw: st.DrawFn) -> Case:
         draw(st.permutations(range(k))),
         each("a", "b", "ccc", "dd dd dd dd dd dd", "e", "f"),
         each("end", "end", "length"),
-        each(*["train"] * 8, "teacher", "baseline", "opponent"),
+        each(*["train"] * 8, "teacher", "baseline", "opponent", "explored", "chosen", "rejected"),
         strict=True,
     )
     responses = [
@@ -102,6 +120,7 @@ def cases(draw: st.DrawFn) -> Case:
         preferences_KK=_antisymmetric(k, upper),
         objectives_KM=tuple(zip(each(0, 1, 2, None), *(each(0, 1, 1, 1, None) for _ in range(2)), strict=True)),
         answers_K=tuple(each("yes", "yes", "no", "maybe", None)),
+        repeats_KS=tuple(each((1.0, 1.0), (0.0, 2.0), (5.0, -1.0, 2.0), (0.5,), ())),
     )
     if draw(st.booleans()):  # without holes between responses: rules that need all preferences find something
         verdict = replace(verdict, preferences_KK=_antisymmetric(k, {ij: p or 0.0 for ij, p in upper.items()}))
@@ -122,7 +141,8 @@ def picked(case: Case, order: Sequence[int]) -> Case:
     """The case with only these candidates, in this order."""
     group, verdict = case
     columns = {
-        name: tuple(getattr(verdict, name)[i] for i in order) for name in ("scores_K", "objectives_KM", "answers_K")
+        name: tuple(getattr(verdict, name)[i] for i in order)
+        for name in ("scores_K", "objectives_KM", "answers_K", "repeats_KS")
     }
     table = tuple(tuple(verdict.preferences_KK[i][j] for j in order) for i in order)  # type: ignore[index]
     return Group(group.prompt_id, tuple(group.responses_K[i] for i in order)), Verdict(**columns, preferences_KK=table)
@@ -141,6 +161,7 @@ def punched(case: Case, hole: int) -> Case:
         preferences_KK=table,
         objectives_KM=tuple((None,) * 3 if i == hole else verdict.objectives_KM[i] for i in width),  # type: ignore[index]
         answers_K=tuple(None if i == hole else verdict.answers_K[i] for i in width),  # type: ignore[index]
+        repeats_KS=tuple(() if i == hole else verdict.repeats_KS[i] for i in width),  # type: ignore[index]
     )
 
 

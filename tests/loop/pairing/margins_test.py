@@ -14,6 +14,7 @@ from loop.losses import named_loss
 from loop.pairing import RULES
 from loop.pairing.found import Found
 from loop.verdict import Verdict
+from loop.verdicts import sigmoid
 from tests.loop.pairing.cases import found, samples
 
 MU_Y = torch.tensor([0.5, 0.3, 0.2], dtype=torch.float64)
@@ -72,9 +73,13 @@ def test_margins_of_two_samples_lead_where_the_true_win_rates_do() -> None:
         )
 
 
-@pytest.mark.parametrize("name", [name for name, rule in RULES.items() if rule.reads == "preferences"])
+@pytest.mark.parametrize(
+    "name", [n for n, rule in RULES.items() if rule.reads == "preferences" and rule.gives == "pair"]
+)
 @pytest.mark.parametrize("p", [0.8, 0.3])
 def test_two_that_are_known_only_from_each_other_differ_by_strength_less_one_half(name: str, p: float) -> None:
     two = Verdict(preferences_KK=((0.5, p), (1 - p, 0.5)))
     (pair,) = found(name, samples(2), two)
-    assert (pair.strength, pair.margin) == pytest.approx((max(p, 1 - p), abs(p - 0.5)))
+    assert pair.margin == pytest.approx(abs(p - 0.5))
+    judged = sigmoid(2 * pair.margin) if name == "soft_win_rate" else max(p, 1 - p)
+    assert pair.strength == pytest.approx(judged)

@@ -28,6 +28,8 @@ from tests.loop.pairing.cases import samples, scored
         ("rejection_sampling", {"count": 7.5}, "count=7.5 must be a whole number"),
         ("random_right_wrong", {"count": 7.5}, "count=7.5 must be a whole number"),
         ("keep_correct", {"cap": 1.5}, "cap=1.5 must be a whole number"),
+        ("halves_by_certainty", {"count": -1}, "count=-1 must lie between 0 and"),
+        ("halves_by_certainty", {"count": 2.5}, "count=2.5 must be a whole number"),
     ],
 )
 def test_what_there_is_not_is_refused_with_one_sentence(name: str, options: dict[str, float | str], said: str) -> None:
@@ -50,10 +52,12 @@ def test_every_rule_says_what_its_labels_are() -> None:
         "win_rate": "win_rate",
         "win_rate_of_scores": "win_rate",
         "win_rate_skew": "skew",
+        "opponent_win_rate": "win_rate",
         "listed": "score",
         "listed_by_win_rate": "relevance",
         "labelled": "desirable",
         "keep_correct": "kept",
+        "given_answer": "kept",
     }
 
 
