@@ -6,7 +6,7 @@ setup:
 	@setup/install.sh
 
 demo: setup
-	.venv/bin/ratchet run experiment=demo
+	.venv/bin/ratchet run experiment=osp
 
 test: lint
 	.venv/bin/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder

@@ -11,10 +11,10 @@ from loop.recipes import listing
 
 RUN_EPILOG = """\
 examples:
-  ratchet run experiment=demo                       three rounds on the small policy, no GPU needed
-  ratchet run experiment=osp_smoke                  the small policy ranks its own answers
+  ratchet run experiment=osp                        the small policy improves itself by its own judgement, no GPU needed
+  ratchet run experiment=demo algorithm=xpo         another recipe on the same policy, with a verifier
   ratchet run model.path=MODEL 'prompts.sources=[{path: prompts.jsonl}]' rollout.max_tokens=512
-  ratchet run -m experiment=demo seed=0,1,2         one run after another
+  ratchet run -m experiment=osp seed=0,1,2          one run after another
 
 The same command finds its run again: an unfinished run goes on where it was, a finished one prints its summary. Any
 override that changes what the data mean gives another run folder.

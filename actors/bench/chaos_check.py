@@ -22,6 +22,9 @@ from loop.verdicts import groups_of
 
 KEYS: dict[str, tuple[str, ...]] = {
     "prompts": ("prompt_id",),
+    "drafts": ("round", "response_id"),
+    "draft_judgements": ("round", "judgement_id"),
+    "draft_anchors": ("round", "policy", "response_id"),
     "responses": ("round", "response_id"),
     "judge_checks": ("round", "question"),
     "judgements": ("round", "judgement_id"),
