@@ -53,7 +53,9 @@ def read_lesson(
     }
     sizes = sizes_of(examples, sequences)
     steps = plan(sizes, world, config.batch_examples, config.micro_batch_tokens, config.epochs, seed)
-    done = [progress(algorithm.lr_schedule, lesson.round, rounds, at, len(steps)) for at in range(len(steps))]
+    each = 2 if algorithm.look_ahead else 1  # a look-ahead and the step that follows it are at the same place
+    round, of = (lesson.round + each - 1) // each, rounds // each
+    done = [progress(algorithm.lr_schedule, round, of, at, len(steps)) for at in range(len(steps))]
     rates = [learning_rate(config.lr, share, config.warmup, config.schedule) for share in done]
     return Work(examples, sequences, steps, rates)
 

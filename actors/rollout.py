@@ -65,8 +65,8 @@ class RolloutActor:
 
         Returns:
             The shard's handle; for `stats` see `loop.samplers.grouping.statistics`. Besides: `too_long`, draws left out
-            because their context leaves no room for them (and given texts that do not fit into it); of mixtures
-            `mixed`, how many were resampled, and `ess`, the sum of their draws' effective sample sizes.
+            because their context leaves no room for them (and a prompt's given texts, unless all fit into it); of
+            mixtures `mixed`, how many were resampled, and `ess`, the sum of their draws' effective sample sizes.
 
         Raises:
             InfrastructureFailed: the engine serves another version, or none.
@@ -81,20 +81,24 @@ class RolloutActor:
         rest = [others(request, group, sums) for group in groups] if request.whole else [Others()] * len(groups)
         encoder = self._engine.encoder(request.template)
         asked = [
-            wanted(request, group.prompt, draw, policy, encoder)
-            for group, its in zip(groups, rest, strict=True)
-            for policy, draw in [
-                *((f"data:{column}", text) for column, text in its.given),
-                *((request.policy, draw) for draw in proposed(request, group)),
+            [
+                *(wanted(request, group.prompt, text, f"data:{column}", encoder) for column, text in its.given),
+                *(wanted(request, group.prompt, draw, request.policy, encoder) for draw in proposed(request, group)),
             ]
+            for group, its in zip(groups, rest, strict=True)
         ]
-        ready = [one for one in asked if one is not None]
+        ready = [
+            one
+            for some, its in zip(asked, rest, strict=True)
+            for one in (some if all(some[: len(its.given)]) else some[len(its.given) :])
+            if one is not None
+        ]
         rows = [row for its in rest for row in its.rows] + self._answered(request, ready)
         beside = [] if request.whole else [row for group in groups for row in group.beside]
         require_distinct(request.strategy, [*rows, *beside])
         stats = statistics(request, len(groups), rows)
-        if len(ready) < len(asked):
-            stats["too_long"] = float(len(asked) - len(ready))
+        if left_out := sum(map(len, asked)) - len(ready):
+            stats["too_long"] = float(left_out)
         if request.mixtures:
             stats |= {"mixed": float(len(groups) * len(request.mixtures)), "ess": sum(its.effective for its in rest)}
         return write_shard(

@@ -19,7 +19,7 @@ from actors.learners import Learners
 from actors.push import probe, push_weights, refresh_engine
 from loop.config import StartFrom
 from loop.config_types import DType
-from loop.errors import EnginesDied, Refused
+from loop.errors import EnginesDied, InfrastructureFailed, Refused
 from loop.fleets import Lesson, Pushed
 from loop.learning import LearnReport, Restored
 from loop.ledger import Ledger
@@ -91,10 +91,17 @@ class Serving:
         return Pushed(json.dumps(asdict(manifest)), manifest.digest, gap)
 
     def serve(self, version: PolicyVersion) -> None:
-        """See `Fleets`. Raises: Refused when the version's weights lie nowhere."""
-        if version != self.served:
-            self.source_of(version)  # refused before any engine stops to serve
-            self.learners.together(lambda: self._bring(version, None))
+        """See `Fleets`. Raises: Refused when the version's weights lie nowhere, InfrastructureFailed when an exported
+        checkpoint does not hold what was pushed."""
+        if version == self.served:
+            return
+        source = self.source_of(version)  # refused before any engine stops to serve
+        manifest, _ = self.learners.together(lambda: self._bring(version, None))
+        if source is not None and version != INITIAL and manifest.digest != self.digest_of(version):
+            raise InfrastructureFailed(
+                f"the checkpoint {source.path} does not hold policy {version}: its tensors have another digest than "
+                "those that were pushed"
+            )
 
     def refresh(self, engine: Any) -> bool:
         """Bring one engine, which was restarted, what is served now; whether it survived that."""

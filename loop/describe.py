@@ -100,7 +100,7 @@ def _data(recipe: AlgorithmConfig) -> str:
 
 def _called(component: Mapping[str, Any]) -> str:
     """A component's name and the options that the recipe gives it."""
-    options = [f"{name} {value}" for name, value in component.items() if name != "name" and value]
+    options = [f"{name} {value}" for name, value in component.items() if name != "name" and value not in (None, "")]
     return " ".join([component["name"], *([f"({', '.join(options)})"] if options else [])])
 
 

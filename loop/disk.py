@@ -124,7 +124,8 @@ def _exports(config: RunConfig) -> int:
 def _checkpoints(config: RunConfig) -> int:
     """Learner checkpoints at the same time: the newest ends of rounds, one inside a round, and one being written."""
     made, keep = math.ceil(config.rounds / config.checkpoint.every), config.checkpoint.keep
-    return (made if keep == 0 else min(made, keep + 1)) + (config.checkpoint.steps > 0)
+    begun = config.algorithm.look_ahead  # and the one at which a look-ahead began
+    return (made if keep == 0 else min(made, keep + 1 + begun)) + (config.checkpoint.steps > 0)
 
 
 def _state_bytes(weight_bytes: int, dtype: DType) -> int:

@@ -14,7 +14,7 @@ from functools import partial
 
 from loop.book import Book
 from loop.cadence import evaluates_in, is_due, looks_ahead, saves_in
-from loop.config import Plan
+from loop.config import Plan, StartFrom
 from loop.controls import TOLD
 from loop.drafting import draft
 from loop.errors import Stopped
@@ -146,6 +146,8 @@ def learn(task: Task, fleets: Fleets, round: Recorder, at: Moment, lesson: Lesso
     report = round.do("learn", lambda: fleets.learn(replace(lesson, anchors=anchors)))
     round.learned(report)
     if report.steps == 0:
+        if task.config.algorithm.start_from is StartFrom.initial and policy != INITIAL:
+            fleets.rollback(policy)  # learners stand at the initial policy, from which nothing came
         if fleets.holds() != policy:
             fleets.push(policy)
         return policy
@@ -187,6 +189,11 @@ def refuse_untrustworthy(round: Recorder, judge: JudgeConfig, report: CheckRepor
 def review(round: Recorder, max_failed: float) -> None:
     """What the round's judgements are worth. Raises: Stopped when a larger share of them failed than configured."""
     failed, asked = round.count("judgements", "failed"), round.count("judgements")
+    if too_long := round.count("responses", "too_long"):
+        round.note(f"{too_long:.0f} responses were left out: with what stands before them they exceed the context.")
+    if mixed := round.count("responses", "mixed"):
+        effective = round.count("responses", "ess") / mixed
+        round.note(f"The mixture's samples were chosen from {effective:.1f} draws each (effective number, mean).")
     if cases := round.count("judgements", "gold_cases"):
         right, both, flips = (round.count("judgements", f"gold_{name}") for name in ("right", "both", "flips"))
         flipped = f"; {flips / both:.1%} of its verdicts changed with the order" if both else ""

@@ -59,6 +59,8 @@ def recipe_problems(config: RunConfig) -> Iterator[str]:
 def _plan_and_rule(recipe: AlgorithmConfig, rule: Rule) -> Iterator[str]:
     plan = recipe.plan.name
     gives = {Plan.pointwise: "scores", Plan.none: "nothing"}.get(plan, "preferences")
+    if recipe.control is Control.shuffled and plan is Plan.none:
+        yield f"algorithm={recipe.name}: nobody is asked, so algorithm.control=shuffled would change nothing"
     if recipe.control is Control.shuffled and plan is Plan.tournament:
         yield (
             f"algorithm={recipe.name}: with algorithm.control=shuffled a group is given another group's verdict, "

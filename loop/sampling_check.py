@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from loop.config import AlgorithmConfig, Plan, RunConfig, StartFrom
+from loop.config import AlgorithmConfig, Control, Plan, RunConfig, StartFrom
 from loop.pairing import Rule
-from loop.recipe import group_size, rule_of, sampler_of, sources_of
+from loop.recipe import group_size, loss_of, rule_of, sampler_of, sources_of
 from loop.samplers import Options
 
 PAST = ("magnet", "random_past")
@@ -28,6 +28,11 @@ def sampling_problems(config: RunConfig, rule: Rule) -> Iterator[str]:
         yield (
             f"algorithm={recipe.name}: sampler {strategy.name} goes on from scores, "
             f"which the plan pointwise gives, not {recipe.plan.name.value}"
+        )
+    if steps > 1 and recipe.control is Control.shuffled:
+        yield (
+            f"algorithm={recipe.name}: sampler {strategy.name} goes on from the judge's scores, which "
+            "algorithm.control=shuffled leaves as they are"
         )
     if steps == 1 and group_size(recipe) < 2 and rule.labels not in ALONE:
         yield (
@@ -85,11 +90,15 @@ def _others(config: RunConfig, rule: Rule) -> Iterator[str]:
 def _missing(recipe: AlgorithmConfig, rule: Rule) -> Iterator[str]:
     strategy, _, _ = sampler_of(recipe)
     purposes = {source.purpose for source in sources_of(recipe)}
-    if rule.reads == "nothing" and strategy.name != "revision" and not purposes & {*SIDES}:
+    if strategy.name == "revision" and not purposes >= {*SIDES}:
+        yield f"algorithm={recipe.name}: sampler revision needs others as chosen and as rejected"
+    elif rule.reads == "nothing" and not purposes & {*SIDES}:
         yield (
             f"algorithm={recipe.name}: pairing {rule.name} takes what is given, and algorithm.others names nothing "
             "as chosen or rejected"
         )
+    if "on_policy" in loss_of(recipe).needs.others and strategy.name == "none":
+        yield f"algorithm={recipe.name}: its loss needs samples of the policy, and sampler none has none"
     if "explored" in rule.roles and "explored" not in purposes:
         yield (
             f"algorithm={recipe.name}: pairing {rule.name} sets samples against explored ones, and algorithm.others "

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from loop.anchors import Resolved, resolve
+from loop.anchors import Resolved, anchor_options, resolve
 from loop.errors import Refused
 from loop.records import PolicyVersion, Purpose
 
@@ -19,7 +19,8 @@ PURPOSES: tuple[Purpose, ...] = ("baseline", "opponent", "explored", "teacher", 
 """What others may be for: a baseline or opponents that the policy's samples are compared with; samples of another
 policy or a teacher's text that take part like them; the sides of pairs that are given."""
 
-ALLOWED = {"policy": {"k": 1, "reset_every": 2.0, "weight": 0.125, "draws": 8}, "column": {}}
+OPTIONS = {"magnet": ("k", "reset_every"), "mixture": ("k", "weight", "draws")}
+"""What may be set of a kind of policy; of the others `k`."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,11 +63,15 @@ def source_of(entry: Any) -> Source:
         raise Refused(f"algorithm.others: there is no {kind} {name!r}; there are {', '.join(names)}")
     if (purpose := given.pop("as", None)) not in PURPOSES:
         raise Refused(f"algorithm.others: as={purpose} of {kind} {name} must be one of {', '.join(PURPOSES)}")
-    if unknown := sorted(set(given) - set(ALLOWED[kind])):
+    allowed = OPTIONS.get(name, ("k",)) if kind == "policy" else ()
+    if unknown := sorted(set(given) - set(allowed)):
         raise Refused(f"algorithm.others: {kind} {name} has no option {unknown[0]!r}")
+    for option, value in given.items():
+        if isinstance(value, bool) or not isinstance(value, int | float):
+            raise Refused(f"algorithm.others: {kind} {name}: {option}={value} must be a number")
     source = Source(purpose=purpose, **{kind: name}, **given)
     if not (isinstance(source.k, int) and source.k >= 1 and isinstance(source.draws, int) and source.draws >= source.k):
         raise Refused(f"algorithm.others: {kind} {name}: k must be a whole number from 1, and draws no fewer")
-    if not 0 <= source.weight <= 1:
-        raise Refused(f"algorithm.others: {kind} {name}: weight={source.weight} must lie between 0 and 1")
+    if source.policy:
+        anchor_options(*source.anchor)
     return source
