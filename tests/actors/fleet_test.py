@@ -1,4 +1,7 @@
-"""The fleet with real Ray actors that are killed, stopped, added and removed while they work."""
+"""The fleet with real Ray actors that are killed, stopped, added and removed while they work.
+
+Longer than other files so that all of it shares one Ray cluster.
+"""
 
 from __future__ import annotations
 

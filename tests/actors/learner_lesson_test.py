@@ -88,6 +88,28 @@ def test_stages_order_the_steps(tmp_path: Path) -> None:
     assert [step.examples for step in work(tmp_path, [], (SAMPLER, SAMPLER)).steps] == [[1], [0]]
 
 
+def test_a_look_ahead_and_the_step_after_it_learn_at_the_same_rate(tmp_path: Path) -> None:
+    algorithm = AlgorithmConfig(name="test", loss={"name": "inpo"}, look_ahead=True)
+    settings = LearnerSettings(
+        ModelConfig(),
+        LearnerConfig(batch_examples=1, warmup=0.0),
+        algorithm,
+        CheckpointConfig(),
+        str(tmp_path),
+        "identity",
+    )
+    refs = [write_shard(str(tmp_path), "responses", 2, 0, ROWS, Response)]
+    rates = [
+        read_lesson(
+            settings, loss_of(algorithm), 1, Lesson(round, [], refs, [], (SAMPLER, SAMPLER)), EXAMPLES, 4, 0
+        ).rates
+        for round in (1, 2, 3, 4)
+    ]
+    assert rates[0] == rates[1] and rates[2] == rates[3]
+    cosine = [0.5 + 0.5 * np.cos(np.pi * share) for share in (0.125, 0.375, 0.625, 0.875)]
+    assert [*rates[1], *rates[3]] == pytest.approx([5e-7 * share for share in cosine])
+
+
 def test_examples_that_do_not_fit_the_loss_are_refused_before_any_step(tmp_path: Path) -> None:
     with pytest.raises(Refused, match="example l has no response in the role 'chosen'"):
         work(tmp_path, [], (SAMPLER, SAMPLER), examples=[*EXAMPLES, list_example("l", ["y0"], [1.0])])

@@ -192,6 +192,16 @@ def test_what_has_no_room_is_left_out_and_counted(
     assert ref.stats["too_long"] == 2
 
 
+def test_given_sides_go_together_or_not_at_all(actor: RolloutActor, request_: GenerateRequest, tmp_path: Path) -> None:
+    prompts = [replace(prompt, rejected="z" * 30) for prompt in read_shard(request_.prompts_path, Prompt)]
+    path = write_shard(tmp_path, "sides", 3, 0, prompts, Prompt).path
+    given = (("chosen", "chosen"), ("rejected", "rejected"))
+    ref = actor.generate(replace(request_, prompts_path=path, prompt_ids=(LONG, SHORT), given=given, k=1))
+    found = [(row.prompt_id, row.purpose) for row in rows(ref)]
+    assert found == [(LONG, "train"), (SHORT, "train"), (SHORT, "chosen"), (SHORT, "rejected")]
+    assert ref.stats["too_long"] == 2, "the one that fits is left out with the one that does not"
+
+
 def test_a_step_that_proposes_nothing_asks_nothing(
     actor: RolloutActor, request_: GenerateRequest, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -205,3 +205,11 @@ def test_weights_that_are_not_those_that_the_ledger_knows_are_told(tmp_path: Pat
     drive(tmp_path / "cut", *SETTINGS, dies_at=whole.index("export") + 1)
     assert "learnt again" not in drive(tmp_path / "cut", *SETTINGS, dies_at=3).screen
     assert "learnt again" in drive(tmp_path / "cut", *SETTINGS, other_weights=1).screen
+
+
+def test_where_nothing_came_of_learning_anew_learners_go_back_to_the_policy(tmp_path: Path) -> None:
+    anew = ("algorithm.start_from=initial", "algorithm.lr_schedule=per_round")
+    driven = drive(tmp_path / "run", *anew, skips_in=2)
+    assert driven.summary is not None and driven.summary.last.policy == "r1-s3"
+    after = driven.fleets.calls.index("rollback:r1-s3")
+    assert driven.fleets.calls[after - 1] == "learn" and "export" in driven.fleets.calls[after:]
