@@ -95,13 +95,8 @@ class Serving:
         checkpoint does not hold what was pushed."""
         if version == self.served:
             return
-        source = self.source_of(version)  # refused before any engine stops to serve
-        manifest, _ = self.learners.together(lambda: self._bring(version, None))
-        if source is not None and version != INITIAL and manifest.digest != self.digest_of(version):
-            raise InfrastructureFailed(
-                f"the checkpoint {source.path} does not hold policy {version}: its tensors have another digest than "
-                "those that were pushed"
-            )
+        self.source_of(version)  # refused before any engine stops to serve
+        self.learners.together(lambda: self._bring(version, None))
 
     def refresh(self, engine: Any) -> bool:
         """Bring one engine, which was restarted, what is served now; whether it survived that."""
@@ -141,6 +136,7 @@ class Serving:
             stream = group.weight_stream(str(version), source)
             try:
                 manifest, dead = push_weights(stream, engines, str(version), previous, timeout_s)
+                self._require_pushed(version, source, manifest)
                 if source is None or version not in self._readings:
                     self._readings[version] = group.read_probe(self._texts_T, source)
                 left = [engine for engine in engines if engine not in dead]
@@ -153,6 +149,14 @@ class Serving:
             self.engines.pushed(str(version), [*dead, *silent])
             return manifest, gap
         raise AssertionError("the loop above ends only by returning or raising")
+
+    def _require_pushed(self, version: PolicyVersion, source: Frozen | None, manifest: Manifest) -> None:
+        """Raises: InfrastructureFailed when an exported checkpoint does not hold what was pushed as that version."""
+        if source is not None and version != INITIAL and manifest.digest != self.digest_of(version):
+            raise InfrastructureFailed(
+                f"the checkpoint {source.path} does not hold policy {version}: its tensors have another digest than "
+                "those that were pushed"
+            )
 
     def _refresh(self, engine: Any) -> bool:
         source, version = self.source_of(self.served), str(self.served)

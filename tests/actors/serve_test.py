@@ -19,7 +19,7 @@ from actors.launch import execute, prepare, run_in
 from actors.system import System
 from loop.composition import compose
 from loop.config import RunConfig
-from loop.errors import Refused
+from loop.errors import InfrastructureFailed, Refused
 from loop.ledger import TABLES, Ledger
 from loop.records import INITIAL, PolicyVersion, Response, Telemetry
 from loop.requests import evaluation_requests
@@ -125,6 +125,23 @@ def test_what_is_held_already_is_not_sent_again(scene: Scene, monkeypatch: pytes
     scene.system.serve(INITIAL)
     monkeypatch.setattr("actors.serving.push_weights", None)
     scene.system.serve(INITIAL)
+    assert scene.system.holds() == INITIAL and scene.said(INITIAL) == scene.initial
+
+
+def test_an_export_that_was_exchanged_is_found(scene: Scene) -> None:
+    _, first, last = scene.versions()
+    scene.system.serve(INITIAL)
+    file = scene.task.checkpoint(first.round) / "model.safetensors"
+    kept = file.read_bytes()
+    file.write_bytes((scene.task.checkpoint(last.round) / "model.safetensors").read_bytes())
+    try:
+        with pytest.raises(InfrastructureFailed, match=f"does not hold policy {first}: its tensors"):
+            scene.system.serve(first)
+    finally:
+        file.write_bytes(kept)
+    scene.system.serve(last)
+    scene.system.serve(first)
+    assert scene.said(first) == nearly(scene.expected(first))
 
 
 def test_a_policy_that_was_not_exported_is_refused_and_the_engines_go_on(scene: Scene) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import threading
+from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from contextlib import suppress
 from http.client import HTTPConnection
@@ -14,7 +15,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 
-class LoopbackServer:
+class LoopbackServer(ABC):
     """An HTTP server on a free port of the loopback, in threads. `answer` says what becomes of a POST."""
 
     def __init__(self) -> None:
@@ -56,9 +57,9 @@ class LoopbackServer:
         self.url = f"http://127.0.0.1:{self._server.server_address[1]}/v1"
         self._thread = threading.Thread(target=self._server.serve_forever, args=(0.01,), daemon=True)
 
+    @abstractmethod
     def answer(self, handler: BaseHTTPRequestHandler, body: bytes) -> None:
         """Write a response."""
-        raise NotImplementedError
 
     def __enter__(self):  # type: ignore[no-untyped-def]
         self._thread.start()
