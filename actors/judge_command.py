@@ -161,7 +161,7 @@ def _print_json(found: Mapping[str, Any]) -> None:
 
 def _print(tables: Group) -> None:
     width = max(WIDTH, shutil.get_terminal_size((WIDTH, 24)).columns)
-    Console(width=width, highlight=False).print(tables)
+    Console(width=width, highlight=False).print(tables, crop=False)  # headings may be longer than the tables
 
 
 def notes_of(config: RunConfig) -> list[str]:

@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
 from io import StringIO
+import shutil
 from pathlib import Path
 
 import pytest
@@ -131,11 +132,13 @@ def test_a_judge_that_counts_is_attacked_without_a_crash(monkeypatch: pytest.Mon
 
 
 def test_the_command_measures_the_verifier_and_prints_a_table(
-    capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+    capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.setattr(judge_command, "ask", here)
     given = ["experiment=demo", "judge=verifier"]
-    assert judge(str(FILE), given, None, 3, None, False, attacks="") == 0
+    deep = tmp_path / ("a-long-name-of-a-folder-" * 8)  # wider than any table
+    deep.mkdir()
+    assert judge(str(shutil.copy(FILE, deep)), given, None, 3, None, False, attacks="") == 0
     out = capfd.readouterr().out
     assert "attacked with attacks.jsonl" in out and "45 of 144 strings" in out
     assert next(line.split()[:5] for line in out.splitlines() if line.startswith("all ")) == [
