@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
 from io import StringIO
-import shutil
 from pathlib import Path
 
 import pytest
