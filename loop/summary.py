@@ -9,10 +9,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from loop.diagnostics.diagnostic import Diagnostic
 from loop.errors import Refused
+from loop.evaluation.comparison import Comparison
+from loop.gate.result import GateResult
 from loop.store import open_store
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 FILE_NAME = "summary.json"
 
 Z_95 = 1.959963984540054  # 97.5 % quantile of the standard normal distribution
@@ -42,6 +45,7 @@ class RoundSummary:
 
     round: int
     policy: str  # label of the version that the round ended with
+    candidate: str | None = None  # label of the version that learning came to; another one where the gate rejected it
     gold_score: float | None = None  # mean on the test split, 0 to 1
     gold_low: float | None = None  # 95 % Wilson interval of the gold score
     gold_high: float | None = None
@@ -67,6 +71,14 @@ class RoundSummary:
     notes: list[str] = field(default_factory=list)  # sentences for a person
     seconds: dict[str, float] = field(default_factory=dict)  # by phase; phases overlap, `round` is wall time
     checkpoint: str | None = None  # folder of the exported policy
+    gate: GateResult | None = None  # what the gate decided, in rounds in which it was asked
+    versus: list[Comparison] = field(default_factory=list)  # of the candidate, on the test prompts
+    diversity: float | None = (
+        None  # share of different answers to the test prompts, among several to one where there are
+    )
+    evaluation_tokens_mean: float | None = None  # length of the answers to the test prompts
+    retention_score: float | None = None  # mean score on the second set of prompts, 0 to 1
+    diagnostics: list[Diagnostic] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         numbers = {name: getattr(self, name) for name in self.__slots__} | self.seconds
@@ -81,7 +93,13 @@ class RoundSummary:
     @classmethod
     def from_json(cls, values: dict[str, Any]) -> RoundSummary:
         """The inverse of `to_json`. TypeError for an unknown field."""
-        return cls(**values)
+        gate = values.get("gate")
+        told = {
+            "gate": GateResult.from_json(gate) if gate is not None else None,
+            "versus": [Comparison.from_json(one) for one in values.get("versus", [])],
+            "diagnostics": [Diagnostic.from_json(one) for one in values.get("diagnostics", [])],
+        }
+        return cls(**{**values, **told})
 
 
 @dataclass(frozen=True, slots=True)
