@@ -11,7 +11,9 @@ from typing import Any, NamedTuple
 from actors.judges.engines import Engines
 from actors.pairing import aggregate_shard, pair_shard
 from loop.config import AlgorithmConfig, Plan, PlanConfig
-from loop.fleets import JudgementTable
+from loop.evaluation.contests import contest_questions
+from loop.evaluation.splits import EXAMINED, ContestTable
+from loop.fleets import Contest, JudgementTable
 from loop.judged_rounds import judged_rows
 from loop.judges.calibration import questions
 from loop.judges.calibration_pairs import CalibrationPair
@@ -103,11 +105,23 @@ class JudgeActor:
 
     def _asked(self, table: JudgementTable) -> tuple[Judge, PlanConfig]:
         """Who is asked what for a table. A strategy learns of each draft alone what it will be worth in its group."""
-        if table == "evaluation_judgements":
+        if table in EXAMINED:
             return self.evaluation_judge, EVALUATION
         if table == "draft_judgements":
             return self.training_judge, PlanConfig(Plan.pointwise, repeats=self.recipe.plan.repeats)
         return self.training_judge, self.recipe.plan
+
+    def compare(self, contest: Contest, table: ContestTable, policy: str) -> ShardRef:
+        """Ask the evaluation judge about answers of two policies to the same prompts, in both orders."""
+        judge, answers = self.evaluation_judge, read_shard(contest.answers, Response)
+        prompts = {one.prompt_id for one in answers}
+        others = [one for one in read_shards(contest.others, Response) if one.prompt_id in prompts]
+        texts = {one.response_id: one.text for one in (*answers, *others)}
+        shown = [self._shown(q, texts, ()) for q in contest_questions(answers, others)]
+        version, replies = judge.version(policy), judge.answer(shown, policy)
+        round = contest.answers.round
+        rows = [_row(round, one, reply, version) for one, reply in zip(shown, replies, strict=True)]
+        return write_shard(self.store, table, round, contest.shard, rows, Judgement, _statistics(rows))
 
     def check(self, request: CheckRequest, engines: Sequence[Any] = ()) -> ShardRef:
         """Ask the training judge questions whose answers are known."""

@@ -11,7 +11,7 @@ from actors.fleet import Fleet
 from actors.starting import Told, bench_of, limits_of, start_judges
 from loop.errors import ProcessDied, TimedOut
 from loop.judge_config import JudgeConfig
-from loop.judges.capabilities import asks_engines, needs_device
+from loop.judges.capabilities import asks_engines, hosting
 from loop.records import ShardRef
 from loop.task import Task
 
@@ -51,7 +51,7 @@ def taken_over(
     process: where the judge is another one, processes with models end."""
     bench, before, handles = bench_of(task, judge), bench_of(*held), judges.handles
     stay = judge.replicas
-    if bench.made_of != before.made_of and (needs_device(judge) or needs_device(held[1])):
+    if bench.made_of != before.made_of and (hosting(judge, task.config) or hosting(held[1], held[0].config)):
         stay = 0
     for handle in handles[stay:]:
         ray.kill(handle)

@@ -161,13 +161,13 @@ class LearnerActor:
             crash.reached("learn/step")
             require_steps(self.progress, self.settings.learner.max_bad_steps)
             if at + 1 < len(work.steps) and (asked or (every.steps and (at + 1) % every.steps == 0)):
-                self.checkpoints.save(self.progress, lesson.start)
+                self.checkpoints.save(self.progress, (lesson.start, lesson.incumbent))
                 if asked:
                     return report_of(self.progress.outcomes, loss.row.kind, work.rates[at], paused=True)
         report = report_of(self.progress.outcomes, loss.row.kind, work.rates[-1])
         self.progress = dataclasses.replace(self.progress, report=report)
         if self.trainer.any_rank(self._pause_in == round) or is_due(every.every, round, rounds):
-            self.checkpoints.save(self.progress, lesson.start)
+            self.checkpoints.save(self.progress, (lesson.start, lesson.incumbent))
         return report
 
     def _take_up(self, progress: Progress, seed: int) -> None:

@@ -7,7 +7,7 @@ error, and none is left waiting.
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
@@ -36,15 +36,15 @@ class Checkpoints:
         self.rank = rank
         self.world = world
 
-    def save(self, progress: Progress, start: int | None = None) -> None:
-        """Write a checkpoint of the present state and delete those that it supersedes; that of the round `start`, at
-        whose end the present one began, stays. Raises: StoreFailed."""
+    def save(self, progress: Progress, stay: Sequence[int | None] = ()) -> None:
+        """Write a checkpoint of the present state and delete those that it supersedes; the ends of the rounds `stay`
+        are none of them. Raises: StoreFailed."""
         name = checkpoints.name_of(progress)
         failure = f"the learner checkpoint {name} could not be written to {self.folder}"
         self._on_rank_0(lambda: checkpoints.begin(self.folder, name), failure)
         try:
             parts = self._together(lambda: self._write_part(name), failure)
-            self._on_rank_0(lambda: self._publish(progress, parts, start), failure)
+            self._on_rank_0(lambda: self._publish(progress, parts, stay), failure)
         finally:
             if self.rank == 0:
                 shutil.rmtree(checkpoints.work_folder(self.folder, name), ignore_errors=True)
@@ -57,12 +57,12 @@ class Checkpoints:
         crash.reached("checkpoint/parts")
         return part
 
-    def _publish(self, progress: Progress, parts: list[Part], start: int | None) -> None:
+    def _publish(self, progress: Progress, parts: list[Part], stay: Sequence[int | None]) -> None:
         settings = self.settings
         stage, dtype = settings.learner.zero_stage, settings.model.dtype.value
         marker = Marker(settings.identity, self.world, stage, dtype, progress, tuple(parts))
         checkpoints.publish(self.folder, marker, crash.reached)
-        gone = checkpoints.superseded(self.folder, marker, settings.checkpoint.keep, None, start)
+        gone = checkpoints.superseded(self.folder, marker, settings.checkpoint.keep, stay)
         checkpoints.remove(self.folder, gone)
 
     def newest(self) -> tuple[Marker | None, list[str]]:

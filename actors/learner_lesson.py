@@ -56,7 +56,7 @@ def read_lesson(
     each = 2 if algorithm.look_ahead else 1  # a look-ahead and the step that follows it are at the same place
     round, of = (lesson.round + each - 1) // each, rounds // each
     done = [progress(algorithm.lr_schedule, round, of, at, len(steps)) for at in range(len(steps))]
-    rates = [learning_rate(config.lr, share, config.warmup, config.schedule) for share in done]
+    rates = [learning_rate(config.lr * lesson.lr_factor, share, config.warmup, config.schedule) for share in done]
     return Work(examples, sequences, steps, rates)
 
 

@@ -10,7 +10,7 @@ from typing import TypeVar
 from actors.learner_contract import LogProbsRequest
 from actors.learner_group import LearnerGroup
 from actors.starting import Told, learner_settings, start_learners
-from loop.cadence import is_due
+from loop.cadence import checkpoint_every, is_due
 from loop.errors import EnginesDied, InfrastructureFailed, ProcessDied, TimedOut
 from loop.fleets import Lesson
 from loop.learning import LearnReport, Restored
@@ -80,7 +80,7 @@ class Learners:
         report = self.together(lambda: self._learn(lesson))
         self._back_to = None
         self._lessons.append(lesson)
-        if is_due(self.config.checkpoint.every, lesson.round, self.config.rounds):
+        if is_due(checkpoint_every(self.config), lesson.round, self.config.rounds):
             self._saved = [*self._saved, lesson.round][-self.config.checkpoint.keep :]
             if len(self._saved) == self.config.checkpoint.keep:
                 self._known_after = self._saved[0]

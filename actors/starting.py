@@ -20,10 +20,11 @@ from actors.learner_contract import LearnerSettings
 from actors.learner_group import LearnerGroup
 from actors.rollout import RolloutActor
 from actors.supervised import RESTARTABLE
+from loop.cadence import checkpoint_every
 from loop.config import FleetConfig, RunConfig
 from loop.fleet_actor import FleetLimits
 from loop.judge_config import JudgeConfig
-from loop.judges.capabilities import examiner_of, needs_device
+from loop.judges.capabilities import examiner_of, hosting
 from loop.records import INITIAL, Telemetry, digest_of
 from loop.task import Task
 
@@ -114,7 +115,7 @@ def start_judges(task: Task, judge: JudgeConfig, number: int) -> list[Any]:
     """Some replicas of a judge, each with the judge of evaluation beside it."""
     config = task.config
     threads = cluster.threads(config.cluster, judge.replicas)
-    options = cluster.options(config.cluster, threads, config.cluster.gpus_per_judge if needs_device(judge) else 0.0)
+    options = cluster.options(config.cluster, threads, config.cluster.gpus_per_judge if hosting(judge, config) else 0.0)
     actor = ray.remote(JudgeActor).options(**options, **RESTARTABLE)
     return [actor.remote(*bench_of(task, judge)) for _ in range(number)]
 
@@ -126,7 +127,7 @@ def learner_settings(task: Task, ranks: int) -> LearnerSettings:
         model=config.model,
         learner=replace(config.learner, ranks=ranks),
         algorithm=config.algorithm,
-        checkpoint=config.checkpoint,
+        checkpoint=replace(config.checkpoint, every=checkpoint_every(config)),
         checkpoints=str(task.learner_checkpoints),
         identity=task.identity,
     )

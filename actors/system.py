@@ -25,7 +25,8 @@ from actors.starting import Told, limits_of, start_engines
 from loop.anchors import Resolved, sampler_serves
 from loop.config import RunConfig
 from loop.errors import InfrastructureFailed
-from loop.fleets import NOTHING_SAID, Judged, JudgementTable, Lesson, Pushed
+from loop.evaluation.splits import EXAMINED, ContestTable
+from loop.fleets import NOTHING_SAID, Contest, Judged, JudgementTable, Lesson, Pushed
 from loop.judge_schedule import judge_of
 from loop.judges.calibration import pairs_for
 from loop.judges.capabilities import hosting
@@ -78,7 +79,7 @@ class System:
 
     def _require_gpus(self) -> None:
         config = self.config
-        judges = max(hosting(judge) for judge in (config.judge, *config.later_judges.values()))
+        judges = max(hosting(judge, config) for judge in (config.judge, *config.later_judges.values()))
         cluster.require_gpus(config.cluster, config.rollout.replicas, config.learner.ranks, judges)
 
     def _engine_fleet(self, engines: Sequence[Any]) -> Fleet[GenerateRequest, ShardRef]:
@@ -178,8 +179,12 @@ class System:
                 responses,
             )
         )
-        if table != "evaluation_judgements":
+        if table not in EXAMINED:
             self._tell_usage()
+
+    def compare(self, contests: Iterable[Contest], policy: PolicyVersion, table: ContestTable) -> Iterator[ShardRef]:
+        """See `Fleets`."""
+        yield from self._judges.map(lambda judge, one: judge.compare.remote(one, table, str(policy)), contests)
 
     def aggregate(self, judged: Iterable[Judged]) -> Iterator[ShardRef]:
         """See `Fleets`. This and pairing take milliseconds: judges do them, without processes of their own."""

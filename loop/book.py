@@ -10,21 +10,25 @@ import json
 import time
 from collections.abc import Callable
 from contextlib import suppress
+from pathlib import Path
 from typing import Any
 
 from loop.commit_buffer import CommitBuffer
 from loop.errors import StoreFailed
-from loop.exports import export_folder, retain_exports
+from loop.exports import export_folder, retain_exports, stand
 from loop.fleets import Lesson, Pushed
+from loop.gate.standing import standing
+from loop.gate.trial import Trial
 from loop.ledger import TABLES, Ledger
-from loop.lessons import beginnings, lesson_of, replays, rounds_needed
+from loop.lessons import Gated, beginnings, lesson_of, replays, rounds_needed
 from loop.recorder import Recorder
-from loop.records import PolicyVersion, RoundRow, ShardRef, Telemetry
+from loop.records import INITIAL, PolicyVersion, RoundRow, ShardRef, Telemetry
 from loop.requests import Moment
 from loop.shards import from_table, is_damaged, write_shard
 from loop.shown_examples import shown_examples
 from loop.status import State, Status, write_status
-from loop.summary import RoundSummary, RunSummary, read_summary_if_any, wilson, write_summary
+from loop.summarising import summarise
+from loop.summary import RoundSummary, RunSummary, read_summary_if_any, write_summary
 from loop.task import Task
 from loop.tracker import Tracker
 from loop.view import View
@@ -41,8 +45,8 @@ BEFORE_LEARNING = (
 """Tables that a round fills with the weights before its learning."""
 
 OTHER_WEIGHTS = (
-    "The weights of {policy} were learnt again and are not to the last bit those that the ledger knows: the number of "
-    "ranks, of threads or the micro-batches differ."
+    "The weights of {policy} are not to the last bit those that the ledger knows: they were learnt again, and the "
+    "number of ranks, of threads or the micro-batches differ."
 )
 
 
@@ -99,7 +103,9 @@ class Book:
         recipe = self.task.config.algorithm
         if replays(recipe):
             self.buffer.flush()  # what waits for company belongs to earlier rounds, too
-        return lesson_of(recipe, number, self._shards, self._history(), self._digests, self.task.identity)
+        before = self.summary.rounds[: number - 1]
+        gate = Gated(standing(before), self.task.config.gate.shrink) if self.task.config.gate.enabled else None
+        return lesson_of(recipe, number, self._shards, self._history(), self._digests, self.task.identity, gate)
 
     def _shards(self, table: str, round: int) -> list[ShardRef]:
         if self._open is not None and round == self._open.number:
@@ -114,6 +120,21 @@ class Book:
         """The version with which a closed round ended."""
         return PolicyVersion.parse([self.summary.initial, *self.summary.rounds][number].policy)
 
+    def made(self, number: int) -> PolicyVersion:
+        """The version to which a closed round's learning came, which the gate may have rejected."""
+        one = [self.summary.initial, *self.summary.rounds][number]
+        return PolicyVersion.parse(one.candidate or one.policy)
+
+    def rejected(self, number: int) -> bool:
+        """Whether the gate rejected what a closed round's learning came to."""
+        gate = self.summary.rounds[number - 1].gate
+        return gate is not None and gate.decision == "rejected"
+
+    @property
+    def trial(self) -> Trial:
+        """What the open round's candidate is tried with."""
+        return Trial(self.task, self.ledger, self.summary)
+
     def moment(self, number: int) -> Moment:
         """Where the round to come stands."""
         history = self._history()
@@ -124,15 +145,15 @@ class Book:
         refs = [ref for table in BEFORE_LEARNING for ref in self.ledger.committed(table, self.rounds_closed).values()]
         return any(is_damaged(ref) for ref in refs)
 
-    def pushed_again(self, pushed: Pushed) -> None:
+    def pushed_again(self, policy: PolicyVersion, pushed: Pushed) -> None:
         """Compare what the engines hold now with what the ledger knows of the policy."""
-        if self._digests.get(str(self.policy), pushed.digest) != pushed.digest:
-            self.view.notice(OTHER_WEIGHTS.format(policy=self.policy))
+        if self._digests.get(str(policy), pushed.digest) != pushed.digest:
+            self.view.notice(OTHER_WEIGHTS.format(policy=policy))
 
     def close(self, round: Recorder, policy: PolicyVersion) -> None:
         """Summarise a round and tell everybody; the ledger comes first, `summary.json` last."""
-        result = summarise(round, policy)
-        timeless = dataclasses.replace(result, seconds={}, checkpoint=None)
+        result = summarise(self.task, round, policy)
+        timeless = dataclasses.replace(result, seconds={}, checkpoint=None, hook={})
         row = RoundRow(round.number, result.policy, json.dumps(timeless.to_json(), sort_keys=True))
         self._append("rounds", round.number, [row])
         self._write_events(round)
@@ -151,8 +172,21 @@ class Book:
         rounds = [*self.summary.rounds, result]
         self._update(rounds=rounds)
         needed = rounds_needed(self.task.config.algorithm, round.number + 1, self._history())
-        gone = retain_exports(self.folder, self.task.config.export.keep, rounds, needed)
+        self._let_stand()
+        gone = retain_exports(
+            self.folder, self.task.config.export.keep, rounds, self.trial.standing.incumbent.round, needed
+        )
         self._update(rounds=[dataclasses.replace(r, checkpoint=None) if r.round in gone else r for r in rounds])
+
+    def _let_stand(self) -> None:
+        """`checkpoints/best` leads to the incumbent: an exported checkpoint, or the model with which the run began."""
+        incumbent = str(self.trial.standing.incumbent)
+        made = [one.round for one in reversed(self.summary.rounds) if one.policy == incumbent]
+        places = [*(export_folder(self.folder, number) for number in made), Path(self.task.config.model.path)]
+        if incumbent != str(INITIAL):
+            places.pop()
+        if exported := next((place for place in places if place.is_dir()), None):
+            stand(self.folder, exported)
 
     def told(self, event: Telemetry) -> None:
         """What befell an actor; kept for the round that is open."""
@@ -203,7 +237,7 @@ class Book:
         for row in rows:
             told = RoundSummary.from_json(json.loads(row.summary))
             if (known := timed.get(row.round)) is not None:
-                told = dataclasses.replace(told, seconds=known.seconds)
+                told = dataclasses.replace(told, seconds=known.seconds, hook=known.hook)
             else:
                 self.tracker.round(told)
             export = export_folder(self.folder, row.round)
@@ -236,61 +270,3 @@ class Book:
         }
         self.summary = dataclasses.replace(self.summary, **told)  # type: ignore[arg-type]
         write_summary(self.folder, self.summary)
-
-
-def summarise(round: Recorder, policy: PolicyVersion) -> RoundSummary:
-    """A round's numbers from its counts."""
-    report = round.report
-    responses, tokens = round.count("responses"), round.count("responses", "tokens")
-    sampled_now = round.count("responses", "sampled")
-    answers = round.count("evaluation_responses")
-    judged = round.count("evaluation_judgements") - round.count("evaluation_judgements", "failed")
-    right = round.count("evaluation_judgements", "value")
-    # answers to the same prompt are not independent: the interval counts prompts
-    prompts = round.count("evaluation_responses", "prompts")
-    low, high = wilson(round_half(right / judged * prompts), int(prompts)) if judged else (None, None)
-    kl = None
-    if round.count("evaluation_anchors"):
-        sampled = round.count("evaluation_responses", "logprob")
-        kl = (sampled - round.count("evaluation_anchors", "logprob")) / answers
-    learnt = report is not None and report.steps > 0
-    return RoundSummary(
-        round=round.number,
-        policy=str(policy),
-        gold_score=right / judged if judged else None,
-        gold_low=low,
-        gold_high=high,
-        prompts=int(round.count("examples", "groups")),
-        responses=int(responses),
-        sampled=int(sampled_now),
-        examples=int(round.count("examples")),
-        ties=int(round.count("examples", "ties")),
-        failed_judgements=int(round.count("judgements", "failed")),
-        judgements=int(round.count("judgements")),
-        judge_accuracy=_share(round, "gold_right", "gold_cases"),
-        judge_flips=_share(round, "gold_flips", "gold_both"),
-        truncated=int(round.count("responses", "truncated")),
-        response_tokens_mean=tokens / sampled_now if sampled_now else None,
-        loss=report.loss if report and learnt else None,
-        margin=report.terms.get("margin") if report and learnt else None,
-        accuracy=report.terms.get("accuracy") if report and learnt else None,
-        grad_norm=report.grad_norm if report and learnt else None,
-        kl=kl,
-        steps=report.steps if report else 0,
-        skipped_steps=report.skipped_steps if report else 0,
-        push_gap=round.push_gap,
-        notes=round.notes,
-        seconds={**round.seconds, "round": time.monotonic() - round.started},
-        checkpoint=str(round.checkpoint) if round.checkpoint else None,
-    )
-
-
-def round_half(value: float) -> int:
-    """Graded scores as a whole number of successes, for the interval."""
-    return int(value + 0.5)
-
-
-def _share(round: Recorder, part: str, whole: str) -> float | None:
-    """A statistic of the round's judgements as a share of another one."""
-    among = round.count("judgements", whole)
-    return round.count("judgements", part) / among if among else None

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from loop.config import AlgorithmConfig, CheckpointConfig, RunConfig
+import math
+
+from loop.config import AlgorithmConfig, RunConfig
 
 
 def is_due(every: int, number: int, rounds: int) -> bool:
@@ -16,10 +18,24 @@ def looks_ahead(recipe: AlgorithmConfig, number: int) -> bool:
 
 
 def evaluates_in(config: RunConfig, number: int) -> bool:
-    """Whether the policy is measured at the end of a round; one that only looks ahead is passed over."""
+    """Whether the policy is measured on the test prompts at the end of a round; one that only looks ahead is passed
+    over."""
     return is_due(config.evaluate.every, number, config.rounds) and not looks_ahead(config.algorithm, number)
 
 
-def saves_in(checkpoint: CheckpointConfig, number: int, rounds: int) -> bool:
+def gates_in(config: RunConfig, number: int) -> bool:
+    """Whether the gate's prompts are answered in a round: from the initial policy on, whenever a candidate is judged. A
+    round that only looks ahead has no candidate."""
+    due = is_due(config.gate.every, number, config.rounds) and not looks_ahead(config.algorithm, number)
+    return config.gate.enabled and due
+
+
+def checkpoint_every(config: RunConfig) -> int:
+    """Rounds between the learners' checkpoints at a round's end: where a candidate may become the incumbent, to which
+    others are rolled back, there is one."""
+    return math.gcd(config.checkpoint.every, config.gate.every) if config.gate.enabled else config.checkpoint.every
+
+
+def saves_in(config: RunConfig, number: int) -> bool:
     """Whether the learners may write a checkpoint in this round's learn phase."""
-    return checkpoint.steps > 0 or is_due(checkpoint.every, number, rounds)
+    return config.checkpoint.steps > 0 or is_due(checkpoint_every(config), number, config.rounds)

@@ -13,7 +13,7 @@ import json
 import os
 import re
 import shutil
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -237,15 +237,16 @@ def publish(folder: Path, marker: Marker, reached: Callable[[str], None]) -> Non
     reached("checkpoint/renamed")
 
 
-def superseded(folder: Path, new: Marker, newest: int, best: int | None, incumbent: int | None) -> list[str]:
-    """Names of what can go now that the checkpoint `new` is there: all but `new` and those ends of earlier rounds that
-    the rule of retention keeps. Nothing goes as long as `new` is not whole by its marker, names and sizes."""
+def superseded(folder: Path, new: Marker, newest: int, stay: Sequence[int | None] = ()) -> list[str]:
+    """Names of what can go now that the checkpoint `new` is there: all but `new`, the `newest` ends of earlier rounds
+    and those of the rounds `stay`. Nothing goes as long as `new` is not whole by its marker, names and sizes."""
     whole = [marker for marker in find(folder) if misfit(folder / marker.name, marker.parts) is None]
     if new not in whole:
         return []
     ends = {m.round: m.name for m in whole if m.complete and m.round <= new.round}
-    stay = {ends[round] for round in kept(list(ends), newest, best, incumbent)} | {new.name}
-    return [name for name in names(folder) if name not in stay]
+    needed = kept(list(ends), newest, None, None, [round for round in stay if round is not None])
+    left = {ends[round] for round in needed} | {new.name}
+    return [name for name in names(folder) if name not in left]
 
 
 def remove(folder: Path, gone: Iterable[str]) -> None:

@@ -118,7 +118,7 @@ def spell_out_paths(config: RunConfig) -> None:
         return str(here.absolute()) if here.exists() else path
 
     config.model.path = absolute(config.model.path)
-    for source in (*config.prompts.sources, *config.prompts.held_out):
+    for source in (*config.prompts.sources, *config.prompts.held_out, *config.prompts.retention):
         source.path = absolute(source.path)
     for file in named_files(config):
         if file.value is not None:
@@ -149,8 +149,6 @@ def refuse_additions(overrides: Sequence[str]) -> None:
         key = override.split("=", 1)[0]
         group, _, place = key.lstrip("+").partition("@")
         if group == "judge" and place.startswith(PLACES):
-            if place == "evaluate.judge" and override.split("=", 1)[-1] not in verifiers():
-                raise Refused(f"override {override!r}: held-out answers are scored by one of {', '.join(verifiers())}")
             continue
         if key.startswith("evaluate.judge.") and not any("judge@evaluate.judge=" in one for one in overrides):
             raise Refused(f"override {key!r}: there is no such judge yet, which +judge@evaluate.judge=verifier adds")
@@ -202,12 +200,6 @@ def _unknown(what: str, name: str, known: Sequence[str], problem: str) -> str:
 def options(group: str) -> list[str]:
     """The names that a group offers."""
     return sorted(p.stem for p in (CONF / group).glob("*.yaml"))
-
-
-def verifiers() -> list[str]:
-    """The judges of `conf/judge` that are verifiers."""
-    line = f"/schema/judge@_here_: {JudgeKind.verifier.value}"
-    return [name for name in options("judge") if line in (CONF / "judge" / f"{name}.yaml").read_text()]
 
 
 def keys() -> list[str]:

@@ -15,7 +15,7 @@ from typing import Any
 from omegaconf import MISSING
 
 from loop.config_types import DType, elsewhere
-from loop.judge_config import JudgeConfig, VerifierConfig
+from loop.judge_config import JudgeConfig
 
 
 class Template(Enum):
@@ -124,6 +124,8 @@ class PromptsConfig:
     template: Template = Template.chat
     system: str | None = None
     # a system message for prompts that bring none
+    retention: list[PromptSource] = field(default_factory=list)
+    # prompts of what the policy could do before and must not forget; they are measured, too, in rounds that are
 
 
 @dataclass
@@ -258,9 +260,32 @@ class EvaluateConfig:
     # answers per held-out prompt, at the rollout temperature
     gate_share: float = 0.5
     # held-out prompts set aside for the gate; reported figures come from the others
-    judge: VerifierConfig | None = None
-    # what scores held-out answers; none: the run's own judge where that is a verifier, else exact comparison with the
-    # reference answer
+    judge: JudgeConfig | None = None
+    # what judges held-out answers (`+judge@evaluate.judge=KIND`): one that learns nothing and that training does not
+    # ask; none: the run's own judge where that is a verifier, else exact comparison with the reference answer
+    hook: str | None = elsewhere(None)
+    # a command that is run on the exported checkpoint of rounds that are measured; `{checkpoint}` in it stands for the
+    # folder. If the last line that it prints is a JSON object, its numbers are kept with the round
+    hook_timeout_s: float = elsewhere(3600.0)
+
+
+@dataclass
+class GateConfig:
+    """The decision that a candidate replaces the incumbent."""
+
+    name: str = MISSING
+    enabled: bool = True
+    # off: every round's policy is kept
+    every: int = 1
+    # rounds; the candidate is judged against the policy that was promoted last, however many rounds lie between
+    tolerance: float = 0.025
+    # a candidate is promoted when the lower confidence bound of its win rate is above 0.5 minus this
+    confidence: float = 0.85
+    # of that bound (one-sided): so often a policy with a win rate of 0.5 minus the tolerance is rejected
+    shrink: float = 1.0
+    # factor of the learning rate after each rejection, until a candidate is promoted
+    max_rejections: int = elsewhere(3)
+    # in a row, then the run stops with status 3
 
 
 @dataclass
@@ -375,6 +400,7 @@ class RunConfig:
     learner: LearnerConfig = field(default_factory=LearnerConfig)
     push: PushConfig = field(default_factory=PushConfig)
     evaluate: EvaluateConfig = field(default_factory=EvaluateConfig)
+    gate: GateConfig = field(default_factory=GateConfig)
     export: ExportConfig = field(default_factory=ExportConfig)
     checkpoint: CheckpointConfig = field(default_factory=CheckpointConfig)
     ledger: LedgerConfig = field(default_factory=LedgerConfig)

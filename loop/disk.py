@@ -9,9 +9,11 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from loop.cadence import checkpoint_every
 from loop.config import AlgorithmConfig, RunConfig
 from loop.config_types import DType
 from loop.errors import Refused
+from loop.evaluation.splits import SPLITS, splits_in
 from loop.model_folder import BYTES
 from loop.recipe import anchors_of, group_size, questions_of, sampler_of, sources_of
 from loop.task import Task
@@ -64,19 +66,21 @@ PURPOSES = {
 """Each purpose in words, and its folder below the run's."""
 
 
-def need(config: RunConfig, weight_bytes: int, prompts: int, prompt_tokens: float, tests: int) -> DiskNeed:
+def need(
+    config: RunConfig, weight_bytes: int, prompts: int, prompt_tokens: float, held_out: Mapping[str, int]
+) -> DiskNeed:
     """What a run will need at most. Answers are taken to be as long as `rollout.max_tokens` allows.
 
     Args:
         weight_bytes: of the model in its number format.
         prompts: in the pool, held-out ones included; `prompt_tokens` is their mean length.
-        tests: prompts of each evaluation.
+        held_out: prompts of each split of the held-out ones, by its name.
     """
     elsewhere = config.ledger.store is not None
     return DiskNeed(
         exports=weight_bytes * _exports(config),
         checkpoints=_state_bytes(weight_bytes, config.model.dtype) * _checkpoints(config),
-        rows=0 if elsewhere else _row_bytes(config, prompts, prompt_tokens, tests),
+        rows=0 if elsewhere else _row_bytes(config, prompts, prompt_tokens, held_out),
         keys={
             "exports": f"export.keep={config.export.keep}",
             "checkpoints": f"checkpoint.keep={config.checkpoint.keep}",
@@ -89,7 +93,8 @@ def need_of(task: Task, weight_bytes: int) -> DiskNeed:
     """What a task will need; see `need`."""
     prompts = task.pool.everything
     tokens = sum(len(prompt.tokens_T) for prompt in prompts) / len(prompts)
-    return need(task.config, weight_bytes, len(prompts), tokens, len(task.pool.test))
+    held_out = {str(split.name): len(split.prompts(task.pool)) for split in SPLITS}
+    return need(task.config, weight_bytes, len(prompts), tokens, held_out)
 
 
 def require_room(folder: Path, need: DiskNeed) -> None:
@@ -118,13 +123,13 @@ def _exports(config: RunConfig) -> int:
     kinds = {*(kind for kind, _ in anchors_of(recipe)), *(source.policy for source in sources_of(recipe))}
     if config.export.keep == 0 or "random_past" in kinds:
         return made
-    return min(made, config.export.keep + 2 + ("magnet" in kinds) + recipe.look_ahead)
+    return min(made, config.export.keep + 2 + ("magnet" in kinds) + recipe.look_ahead + config.gate.enabled)
 
 
 def _checkpoints(config: RunConfig) -> int:
     """Learner checkpoints at the same time: the newest ends of rounds, one inside a round, and one being written."""
-    made, keep = math.ceil(config.rounds / config.checkpoint.every), config.checkpoint.keep
-    begun = config.algorithm.look_ahead  # and the one at which a look-ahead began
+    made, keep = math.ceil(config.rounds / checkpoint_every(config)), config.checkpoint.keep
+    begun = config.algorithm.look_ahead + config.gate.enabled  # and those at which a look-ahead began, the incumbent's
     return (made if keep == 0 else min(made, keep + 1 + begun)) + (config.checkpoint.steps > 0)
 
 
@@ -134,17 +139,18 @@ def _state_bytes(weight_bytes: int, dtype: DType) -> int:
     return weight_bytes + parameters * (MOMENTS + (0 if dtype is DType.float32 else MASTER))
 
 
-def _row_bytes(config: RunConfig, prompts: int, prompt_tokens: float, tests: int) -> int:
+def _row_bytes(config: RunConfig, prompts: int, prompt_tokens: float, held_out: Mapping[str, int]) -> int:
     """All tables of all rounds."""
     recipe, drawn, length = config.algorithm, config.prompts.per_round, config.rollout.max_tokens
     row = PER_RESPONSE + length * (PER_TOKEN + PER_ANCHOR_TOKEN)
     drafts, judged = drafts_of(recipe)
     answers, asked = group_size(recipe) + drafts, questions_of(recipe) + judged
     round = drawn * (answers * row + prompt_tokens * PER_PROMPT_TOKEN + asked * PER_JUDGEMENT)
-    evaluations = 1 + math.ceil(config.rounds / config.evaluate.every)
-    evaluation = tests * config.evaluate.samples * (row + prompt_tokens * PER_PROMPT_TOKEN + PER_JUDGEMENT)
+    each = config.evaluate.samples * (row + prompt_tokens * PER_PROMPT_TOKEN + PER_JUDGEMENT)
+    measured = [split.name for number in range(config.rounds + 1) for split in splits_in(config, number)]
+    evaluation = each * sum(held_out[name] for name in measured)
     pool = prompts * (PER_PROMPT + prompt_tokens * PER_PROMPT_TOKEN)
-    return math.ceil(COPIES * (config.rounds * round + evaluations * evaluation) + pool)
+    return math.ceil(COPIES * (config.rounds * round + evaluation) + pool)
 
 
 def drafts_of(recipe: AlgorithmConfig) -> tuple[int, int]:

@@ -1,5 +1,5 @@
-"""The loop: rounds of generate, judge, aggregate, pair, anchor, learn, push and evaluate, in the order in which they
-happen.
+"""The loop: rounds of generate, judge, aggregate, pair, anchor, learn, push, evaluate and gate, in the order in which
+they happen.
 
 The driver moves shard handles between the fleets that it is handed and decides with counts; the only rows that it sees
 are those of a judge's check, which are a report. It runs the same after a crash as before: the recorder hands on what
@@ -14,11 +14,14 @@ from functools import partial
 
 from loop.book import Book
 from loop.cadence import evaluates_in, is_due, looks_ahead, saves_in
-from loop.config import Plan, StartFrom
+from loop.config import Plan, RunConfig, StartFrom
 from loop.controls import TOLD
 from loop.drafting import draft
 from loop.errors import Stopped
+from loop.evaluation.measuring import evaluate
 from loop.fleets import Fleets, Judged, Lesson
+from loop.gate.standing import Standing
+from loop.hook import run_hook
 from loop.judge_config import JudgeConfig
 from loop.judge_schedule import is_new, judge_of
 from loop.judges.calibration import CheckReport, sentence, shortfalls, table
@@ -28,7 +31,7 @@ from loop.prompts.drawing import draw
 from loop.recipe import group_size
 from loop.recorder import Recorder
 from loop.records import INITIAL, CheckRow, PolicyVersion, ShardRef
-from loop.requests import Drafts, Moment, evaluation_requests, is_plain, train_requests
+from loop.requests import Drafts, Moment, train_requests
 from loop.serving import served
 from loop.shards import read_shard
 from loop.summary import RunSummary
@@ -40,6 +43,7 @@ def run(task: Task, fleets: Fleets, book: Book) -> RunSummary:
     config = task.config
     (take_up if book.rounds_closed else begin)(task, fleets, book)
     for number in range(book.rounds_closed, config.rounds + 1):
+        refuse_rejections(config, book.trial.standing)
         round, at = book.round(number), book.moment(number)
         judge, prompt_ids = appoint(task, fleets, round, at), pick(task, round)
         drafts = draft(task, fleets, round, at, prompt_ids)
@@ -49,10 +53,10 @@ def run(task: Task, fleets: Fleets, book: Book) -> RunSummary:
         review(round, judge.max_failed)
         round.drain("aggregate", "verdicts", fleets.aggregate, judged(round, "judgements"))
         round.drain("pair", "examples", fleets.pair, judged(round, "verdicts"))
-        policy = learn(task, fleets, round, at, book.lesson(number))
-        if evaluates_in(config, number):
-            evaluate(task, fleets, round, policy)
-        if is_due(config.export.every, number, config.rounds):
+        candidate = learn(task, fleets, round, at, book.lesson(number))
+        evaluate(task, fleets, round, candidate, book.trial.rivals())
+        policy = gate(fleets, book, round, candidate)
+        if exports_in(config, round):
             export(task, fleets, round, policy)
         book.close(round, policy)
     return book.finish()
@@ -63,7 +67,7 @@ def begin(task: Task, fleets: Fleets, book: Book) -> None:
     round, policy = book.round(0), INITIAL
     if (control := task.config.algorithm.control) in TOLD:
         round.note(f"This is a control run, {TOLD[control]}.")
-    evaluate(task, fleets, round, policy)
+    evaluate(task, fleets, round, policy, {})
     round.met(policy, task.model_digest, round.do("probe", fleets.meet), task.parent)
     book.close(round, policy)
 
@@ -76,17 +80,17 @@ def take_up(task: Task, fleets: Fleets, book: Book) -> None:
     held = fleets.restore()
     stands = held.round
     for number in range(max(held.round + held.complete, 1), book.rounds_closed):
-        if (lesson := book.lesson(number)).rows:
+        if (lesson := book.lesson(number)).rows and not book.rejected(number):
             fleets.learn(lesson)
             stands = number
     if stands == book.rounds_closed:
         if not (book.policy.step and book.damaged()):
             return
         fleets.rollback(book.policy)  # what is damaged was made with the weights before the open round's
-    elif book.ended(stands) != book.policy:
-        fleets.rollback(book.policy)  # nothing came of the round after one that only looked ahead
+    elif book.made(stands) != book.policy:
+        fleets.rollback(book.policy)  # it was rejected, or only looked ahead and nothing came of the round after it
     if book.policy.step:
-        book.pushed_again(fleets.push(book.policy))
+        book.pushed_again(book.policy, fleets.push(book.policy))
 
 
 def pick(task: Task, round: Recorder) -> tuple[str, ...]:
@@ -141,7 +145,7 @@ def learn(task: Task, fleets: Fleets, round: Recorder, at: Moment, lesson: Lesso
             fleets.rollback(policy)  # learners stand where the round before looked ahead to
         return policy
     anchors = round.together("anchor", "anchors", lambda: fleets.anchor(lesson))
-    if saves_in(task.config.checkpoint, round.number, task.config.rounds):
+    if saves_in(task.config, round.number):
         round.flush()  # what a learner's checkpoint stands on is committed before it
     report = round.do("learn", lambda: fleets.learn(replace(lesson, anchors=anchors)))
     round.learned(report)
@@ -156,24 +160,48 @@ def learn(task: Task, fleets: Fleets, round: Recorder, at: Moment, lesson: Lesso
     return version
 
 
-def evaluate(task: Task, fleets: Fleets, round: Recorder, policy: PolicyVersion) -> None:
-    """Sample answers to the test prompts and score them; measure how far the policy is from the initial one (the KL
-    divergence, which samples of a sharpened or truncated policy would not give)."""
-    asked = evaluation_requests(task, round.number, policy)
-    total = len(task.pool.test) * task.config.evaluate.samples
-    answers = round.stream("evaluate", "evaluation_responses", served(fleets, policy, fleets.generate), asked, total)
-    asking = partial(fleets.judge, policy=policy, table="evaluation_judgements")
-    round.drain("score", "evaluation_judgements", served(fleets, policy, asking), answers, total)
-    if policy.step and is_plain(task.config.rollout):
-        sampled = round.shards("evaluation_responses")
-        scoring = partial(fleets.log_probs, "evaluation_anchors", round.number, sampled, INITIAL)
-        round.together("kl", "evaluation_anchors", scoring, total)
+def gate(fleets: Fleets, book: Book, round: Recorder, candidate: PolicyVersion) -> PolicyVersion:
+    """The policy with which the round ends: the candidate or, where the gate rejects it, the incumbent again, weights
+    and optimiser, in learners and engines."""
+    book.trial.decide(round, candidate)
+    if round.gate is None or round.gate.decision == "promoted":
+        return candidate
+    incumbent = PolicyVersion.parse(round.gate.incumbent)
+
+    def back() -> None:
+        fleets.rollback(incumbent)
+        if incumbent == INITIAL:
+            fleets.serve(incumbent)
+        else:
+            book.pushed_again(incumbent, fleets.push(incumbent))
+
+    round.do("roll back", back)
+    return incumbent
 
 
 def export(task: Task, fleets: Fleets, round: Recorder, policy: PolicyVersion) -> None:
-    """A Hugging Face checkpoint of the round's policy."""
-    round.checkpoint = task.checkpoint(round.number)
-    round.do("export", lambda: fleets.export(policy, task.checkpoint(round.number)))
+    """A Hugging Face checkpoint of the round's policy, and what the user's own command says of it."""
+    folder = round.checkpoint = task.checkpoint(round.number)
+    round.do("export", lambda: fleets.export(policy, folder))
+    if task.config.evaluate.hook is not None and evaluates_in(task.config, round.number):
+        round.hooked(round.do("hook", lambda: run_hook(task, folder, round.number)))
+
+
+def exports_in(config: RunConfig, round: Recorder) -> bool:
+    """Whether the round's policy is exported: when it is due, and when it was promoted, but none that is there already
+    because the round went back to it."""
+    if round.gate is not None:
+        return round.gate.decision == "promoted"
+    return is_due(config.export.every, round.number, config.rounds)
+
+
+def refuse_rejections(config: RunConfig, standing: Standing) -> None:
+    """Raises: Stopped when the gate has rejected as many candidates in a row as configured."""
+    if config.gate.enabled and standing.rejections >= config.gate.max_rejections:
+        raise Stopped(
+            f"the gate rejected {standing.rejections} candidates in a row: {standing.incumbent} stands; another judge, "
+            "recipe or learning rate may get further (gate.max_rejections sets how many it takes)"
+        )
 
 
 def refuse_untrustworthy(round: Recorder, judge: JudgeConfig, report: CheckReport) -> None:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from loop.cadence import evaluates_in, is_due
+from loop.cadence import is_due
 from loop.config import AlgorithmConfig, RunConfig
+from loop.evaluation.splits import TEST, splits_in
+from loop.judges.capabilities import capabilities_of, examiner_of
 from loop.recipe import sampler_of, sources_of
 from loop.requests import is_plain, stages
 
@@ -35,18 +37,12 @@ class PhaseState:
     of: int | None = None
 
 
-def planned_phases(config: RunConfig, number: int, tests: int | None) -> list[PlannedPhase]:
-    """The phases of a round in their order; `tests` counts the test prompts, None while nobody knows."""
+def planned_phases(config: RunConfig, number: int, held_out: Mapping[str, int] | None) -> list[PlannedPhase]:
+    """The phases of a round in their order; `held_out` counts the prompts of each split, None while nobody knows."""
     slices = _slices(config.prompts.per_round, config)
-    evaluated = None if tests is None else _slices(tests, config)
-    evaluation = [
-        PlannedPhase("evaluate", "evaluation_responses", evaluated),
-        PlannedPhase("score", "evaluation_judgements", evaluated),
-    ]
+    evaluation = list(_evaluation(config, number, held_out))
     if number == 0:
         return [*evaluation, PlannedPhase("probe")]
-    if is_plain(config.rollout):
-        evaluation.append(PlannedPhase("kl", "evaluation_anchors"))
     return [
         *_drafting(config.algorithm, slices),
         PlannedPhase("generate", "responses", slices),
@@ -55,9 +51,22 @@ def planned_phases(config: RunConfig, number: int, tests: int | None) -> list[Pl
         PlannedPhase("anchor", "anchors"),
         PlannedPhase("learn"),
         PlannedPhase("push"),
-        *(evaluation if evaluates_in(config, number) else []),
+        *evaluation,
         *([PlannedPhase("export")] if is_due(config.export.every, number, config.rounds) else []),
     ]
+
+
+def _evaluation(config: RunConfig, number: int, held_out: Mapping[str, int] | None) -> Iterator[PlannedPhase]:
+    scores = capabilities_of(examiner_of(config)).pointwise
+    for split in splits_in(config, number):
+        of = _slices(held_out[split.name], config) if held_out is not None else None
+        yield PlannedPhase("evaluate", split.answers, of)
+        if scores:
+            yield PlannedPhase("score", split.scores, of)
+        elif number:
+            yield PlannedPhase("score", split.contests)
+        if split is TEST and number and is_plain(config.rollout):
+            yield PlannedPhase("kl", "evaluation_anchors")
 
 
 def _drafting(recipe: AlgorithmConfig, slices: int) -> list[PlannedPhase]:

@@ -13,6 +13,7 @@ from types import MappingProxyType
 from typing import Literal, Protocol
 
 from loop.anchors import Resolved
+from loop.evaluation.splits import ContestTable, ScoreTable
 from loop.learning import LearnReport, Restored
 from loop.records import INITIAL, PolicyVersion, ShardRef
 from loop.sampling import GenerateRequest
@@ -49,7 +50,8 @@ class Lesson:
     `serving` tells what serves as each of the recipe's anchors, `weights` the digest of the tensors of each policy
     named there. `anchors` are the log-probs made for this round, `known` those made for earlier ones. `policy` is the
     version with which the round began: it sampled the round's own responses, unless they say otherwise. `start`: the
-    round at whose end learning begins, optimiser included; None: wherever the learners stand.
+    round at whose end learning begins, optimiser included; None: wherever the learners stand. `incumbent`: the round at
+    whose end they may have to go back to, None without a gate. `lr_factor` multiplies the learning rate.
     """
 
     round: int
@@ -61,6 +63,8 @@ class Lesson:
     known: list[ShardRef] = field(default_factory=list)
     policy: PolicyVersion = INITIAL
     start: int | None = None
+    incumbent: int | None = None
+    lr_factor: float = 1.0
 
     @property
     def rows(self) -> int:
@@ -68,7 +72,17 @@ class Lesson:
         return sum(ref.rows for ref in self.examples if ref.round == self.round)
 
 
-JudgementTable = Literal["judgements", "draft_judgements", "evaluation_judgements"]
+@dataclass(frozen=True, slots=True)
+class Contest:
+    """A shard of answers to held-out prompts and the shards in which another policy's answers to the same prompts are;
+    `shard` numbers what comes of it."""
+
+    shard: int
+    answers: ShardRef
+    others: tuple[ShardRef, ...]
+
+
+JudgementTable = Literal["judgements", "draft_judgements"] | ScoreTable
 NOTHING_SAID: Mapping[int, Sequence[ShardRef]] = MappingProxyType({})
 
 
@@ -105,9 +119,14 @@ class Fleets(Protocol):
         table: JudgementTable = "judgements",
         said: Mapping[int, Sequence[ShardRef]] = NOTHING_SAID,
     ) -> Iterator[ShardRef]:
-        """Judge shards of responses as they come, into `table`; the evaluation's asks the evaluation judge. `policy` is
-        what the engines hold, for a judge that asks them. `said` holds, by shard, judgements of earlier drafts: what
-        they answer is not asked again, but stands in the new shard too."""
+        """Judge shards of responses as they come, into `table`; those of held-out prompts ask the evaluation judge.
+        `policy` is what the engines hold, for a judge that asks them. `said` holds, by shard, judgements of earlier
+        drafts: what they answer is not asked again, but stands in the new shard too."""
+        ...
+
+    def compare(self, contests: Iterable[Contest], policy: PolicyVersion, table: ContestTable) -> Iterator[ShardRef]:
+        """The evaluation judge compares answers of two policies to the same prompts, the first with the first and so
+        on, each pair in both orders."""
         ...
 
     def aggregate(self, judged: Iterable[Judged]) -> Iterator[ShardRef]:

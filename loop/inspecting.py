@@ -177,7 +177,7 @@ def _phases(
     ledger: Ledger, config: RunConfig, number: int, status: Status | None, summary: RunSummary | None
 ) -> list[PhaseState]:
     """How far the phases of the open round are."""
-    planned = planned_phases(config, number, summary.prompts.get("test") if summary is not None else None)
+    planned = planned_phases(config, number, summary.prompts if summary is not None else None)
     committed = {
         one.table: {shard: ref.rows for shard, ref in ledger.committed(one.table, number).items()}
         for one in planned

@@ -155,7 +155,7 @@ def _members(key: str, judge: JudgeConfig) -> Iterator[str]:
                 yield f"{key}.members.{name}: a constraint scores single responses, and this judge only compares two"
     if isinstance(judge, MajorityConfig) and judge.extract not in EXTRACT:
         yield f"{key}.extract={judge.extract}: there are {', '.join(EXTRACT)}"
-    on_vllm = [name for name, member in members.items() if _starts_vllm(member)]
+    on_vllm = [name for name, member in members.items() if starts_vllm(member)]
     if len(on_vllm) > 1:
         yield (
             f"{key}.members: {' and '.join(on_vllm)} would each start vLLM in one process, which it does not "
@@ -163,11 +163,12 @@ def _members(key: str, judge: JudgeConfig) -> Iterator[str]:
         )
 
 
-def _starts_vllm(judge: JudgeConfig) -> bool:
+def starts_vllm(judge: JudgeConfig) -> bool:
+    """Whether a judge, or one that it is made of, starts an engine of its own."""
     if isinstance(judge, SelfConfig) and judge.model == "current":
         return False
     hosted = isinstance(judge, HostedConfig) and judge.backend is Backend.vllm
-    return hosted or any(_starts_vllm(member) for member in members_of(judge).values())
+    return hosted or any(starts_vllm(member) for member in members_of(judge).values())
 
 
 def _template(key: str, judge: AskedConfig | PairModelConfig) -> Iterator[str]:

@@ -29,7 +29,7 @@ from loop.errors import Fenced, Refused, StoreFailed
 from loop.shards import schema_of
 from loop.store import Store, store_failed
 
-SCHEMA_VERSION = "5"
+SCHEMA_VERSION = "6"
 
 TABLES: dict[str, type] = {
     "prompts": records.Prompt,
@@ -45,7 +45,14 @@ TABLES: dict[str, type] = {
     "policies": records.Policy,
     "evaluation_responses": records.Response,
     "evaluation_judgements": records.Judgement,
+    "evaluation_comparisons": records.Judgement,
     "evaluation_anchors": records.AnchorLogProbs,
+    "gate_responses": records.Response,
+    "gate_judgements": records.Judgement,
+    "gate_comparisons": records.Judgement,
+    "retention_responses": records.Response,
+    "retention_judgements": records.Judgement,
+    "retention_comparisons": records.Judgement,
     "rounds": records.RoundRow,
     "telemetry": records.Telemetry,
 }

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
+from typing import NamedTuple
 
 from loop.anchors import resolve, still_needed
 from loop.cadence import looks_ahead
 from loop.config import AlgorithmConfig
 from loop.fleets import Lesson
+from loop.gate.standing import Standing
 from loop.pairing import keep_largest
 from loop.recipe import anchors_of, data_of, sources_of
 from loop.records import INITIAL, Example, PolicyVersion, ShardRef, seed_of
@@ -17,6 +19,13 @@ from loop.shards import read_shards
 
 Shards = Callable[[str, int], list[ShardRef]]
 """The shards of a table in a round."""
+
+
+class Gated(NamedTuple):
+    """Where a run with a gate stands when a round begins, and by what a rejection multiplies the learning rate."""
+
+    standing: Standing
+    shrink: float
 
 
 def replays(recipe: AlgorithmConfig) -> bool:
@@ -41,11 +50,14 @@ def lesson_of(
     history: Sequence[PolicyVersion],
     digests: Mapping[str, str],
     identity: str,
+    gate: Gated | None = None,
 ) -> Lesson:
     """The lesson of a round. `history[i]` is the version with which round i + 1 began; `digests` are those of the
-    versions' tensors. Rounds that gave no examples, or of which nothing comes back, add no shards."""
+    versions' tensors. Rounds that gave no examples, or of which nothing comes back, add no shards; nor do those whose
+    answers a version gave that the gate rejected."""
     first, decay = data_of(recipe)
     back = [earlier for earlier in range(1, round) if first * decay ** (round - earlier - 1) > 0]
+    back = [earlier for earlier in back if gate is None or history[earlier - 1] not in gate.standing.discarded]
     rounds = [*(earlier for earlier in back if shards("examples", earlier)), round]
     seed = seed_of(identity, "anchors")
     serving = tuple(resolve(kind, round, history, options, seed) for kind, options in anchors_of(recipe))
@@ -58,7 +70,9 @@ def lesson_of(
         weights={label: digests[label] for one in serving for label in one.labels},
         known=[ref for one in rounds[:-1] for ref in shards("anchors", one)],
         policy=history[round - 1],
-        start=history[round - 1].round if recipe.look_ahead else None,
+        start=history[round - 1].round if recipe.look_ahead or gate is not None else None,
+        incumbent=gate.standing.incumbent.round if gate is not None else None,
+        lr_factor=gate.shrink**gate.standing.rejections if gate is not None else 1.0,
     )
 
 

@@ -14,7 +14,10 @@ from typing import Protocol, TypeVar
 from loop.commit_buffer import CommitBuffer
 from loop.crash import reached
 from loop.errors import Damaged
+from loop.evaluation.comparison import Comparison
 from loop.fleets import Pushed
+from loop.gate.result import GateResult
+from loop.hook import Hooked
 from loop.learning import LearnReport
 from loop.ledger import TABLES, Ledger
 from loop.records import Policy, PolicyVersion, ShardRef
@@ -38,7 +41,14 @@ UNITS = {
     "anchors": "answers",
     "evaluation_responses": "answers",
     "evaluation_judgements": "judgements",
+    "evaluation_comparisons": "judgements",
     "evaluation_anchors": "answers",
+    "gate_responses": "answers",
+    "gate_judgements": "judgements",
+    "gate_comparisons": "judgements",
+    "retention_responses": "answers",
+    "retention_judgements": "judgements",
+    "retention_comparisons": "judgements",
 }
 """What a person calls the rows of a table."""
 
@@ -81,6 +91,11 @@ class Recorder:
         self.report: LearnReport | None = None
         self.push_gap: float | None = None
         self.checkpoint: Path | None = None
+        self.candidate: PolicyVersion | None = None
+        self.gate: GateResult | None = None
+        self.versus: list[Comparison] = []
+        self.diversity: float | None = None
+        self.hook: dict[str, float] = {}
         self.digests: dict[str, str] = {}
         self._phases: list[str] = []
         self._counts: dict[str, Counter[str]] = defaultdict(Counter)
@@ -165,6 +180,17 @@ class Recorder:
                 f"{report.skipped_steps} optimiser steps were skipped because their loss or gradient was not finite; "
                 f"their first examples: {named}."
             )
+
+    def hooked(self, told: Hooked) -> None:
+        """What the user's own command said of the exported checkpoint."""
+        self.hook = told.numbers
+        if told.failure is not None:
+            self.note(told.failure)
+
+    def gated(self, result: GateResult, could_have_seen: str) -> None:
+        """What the gate decided, and how much it can see."""
+        self.gate = result
+        self.note(f"The gate {result.decision} {result.candidate}: {result.reason}. {could_have_seen}")
 
     def met(self, policy: PolicyVersion, digest: str, gap: float, parent: str | None) -> None:
         """The initial policy, which engines and learners loaded by themselves, goes into the ledger."""

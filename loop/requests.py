@@ -8,6 +8,7 @@ from typing import Any
 
 from loop.anchors import Resolved
 from loop.config import AlgorithmConfig, RolloutConfig
+from loop.evaluation.splits import Split
 from loop.recipe import sampler_of, sources_of
 from loop.records import PolicyVersion, Purpose, ShardRef, seed_of
 from loop.samplers.sources import Source
@@ -161,12 +162,12 @@ def _resolved(task: Task, at: Moment, source: Source) -> Resolved:
     return source.resolved(at.round, at.history, at.latest, seed_of(task.identity, "others"))
 
 
-def evaluation_requests(task: Task, round: int, policy: PolicyVersion) -> list[GenerateRequest]:
-    """Answers to the test prompts."""
-    ids = [prompt.prompt_id for prompt in task.pool.test]
+def evaluation_requests(task: Task, round: int, policy: PolicyVersion, split: Split) -> list[GenerateRequest]:
+    """Answers to held-out prompts."""
+    ids = [prompt.prompt_id for prompt in split.prompts(task.pool)]
     k, sampling = task.config.evaluate.samples, sampling_of(task.config.rollout)
     return [
-        _request(task, "evaluation_responses", round, number, "evaluate", policy, some, k, sampling)
+        _request(task, split.answers, round, number, "evaluate", policy, some, k, sampling)
         for number, some in enumerate(slices_of(task, ids))
     ]
 

@@ -71,11 +71,10 @@ class RoundSummary:
     notes: list[str] = field(default_factory=list)  # sentences for a person
     seconds: dict[str, float] = field(default_factory=dict)  # by phase; phases overlap, `round` is wall time
     checkpoint: str | None = None  # folder of the exported policy
+    hook: dict[str, float] = field(default_factory=dict)  # what evaluate.hook told of it
     gate: GateResult | None = None  # what the gate decided, in rounds in which it was asked
     versus: list[Comparison] = field(default_factory=list)  # of the candidate, on the test prompts
-    diversity: float | None = (
-        None  # share of different answers to the test prompts, among several to one where there are
-    )
+    diversity: float | None = None  # share of different answers to the test prompts
     evaluation_tokens_mean: float | None = None  # length of the answers to the test prompts
     retention_score: float | None = None  # mean score on the second set of prompts, 0 to 1
     diagnostics: list[Diagnostic] = field(default_factory=list)

@@ -8,8 +8,10 @@ from collections.abc import Iterator
 
 from loop.config import Plan, RunConfig
 from loop.errors import Refused
-from loop.judge_problems import judge_problems
-from loop.judges.capabilities import capabilities_of, examiner_of
+from loop.identity import meaning
+from loop.judge_config import VerifierConfig
+from loop.judge_problems import judge_problems, starts_vllm
+from loop.judges.capabilities import asks_engines, capabilities_of, examiner_of
 from loop.recipe import sources_of
 from loop.recipe_check import recipe_problems
 
@@ -36,6 +38,9 @@ AT_LEAST: dict[str, float] = {
     "push.probe_texts": 1,
     "evaluate.every": 1,
     "evaluate.samples": 1,
+    "gate.every": 1,
+    "gate.tolerance": 0,
+    "gate.max_rejections": 1,
     "export.every": 1,
     "export.keep": 0,
     "checkpoint.every": 1,
@@ -58,6 +63,9 @@ ABOVE_ZERO = (
     "rollout.call_timeout_s",
     "rollout.start_timeout_s",
     "learner.call_timeout_s",
+    "evaluate.hook_timeout_s",
+    "gate.confidence",
+    "gate.shrink",
     "learner.start_timeout_s",
     "learner.collective_timeout_s",
     "fleet.straggler_s",
@@ -68,6 +76,9 @@ SHARES = (
     "rollout.top_p",
     "learner.warmup",
     "evaluate.gate_share",
+    "gate.tolerance",
+    "gate.confidence",
+    "gate.shrink",
     "rollout.gpu_memory",
 )
 
@@ -86,6 +97,7 @@ def problems(config: RunConfig) -> Iterator[str]:
     yield from judge_problems(config)
     yield from _sampling(config)
     yield from _places(config)
+    yield from _evaluation(config)
 
 
 def required_columns(config: RunConfig) -> list[str]:
@@ -142,9 +154,30 @@ def _sampling(config: RunConfig) -> Iterator[str]:
         yield "rollout.top_p=0.0: must be above 0"
 
 
+def _evaluation(config: RunConfig) -> Iterator[str]:
+    if config.gate.enabled and config.evaluate.gate_share == 0:
+        yield "evaluate.gate_share=0.0 leaves no prompt for the gate: gate=off keeps every round's policy without one"
+    if config.gate.enabled and not 0.5 <= config.gate.confidence < 1:
+        yield f"gate.confidence={config.gate.confidence}: must be at least 0.5 and below 1"
+    if config.evaluate.hook is not None and not config.evaluate.hook.strip():
+        yield "evaluate.hook is empty: name a command, or leave it out"
+    if (judge := config.evaluate.judge) is None:
+        return
+    if asks_engines(judge):
+        yield f"evaluate.judge={judge.name} changes with the policy: held-out answers need a judge that stays as it is"
+    for key, other in (("judge", config.judge), *config.later_judges.items()):
+        if not isinstance(judge, VerifierConfig) and meaning(judge) == meaning(other):
+            yield f"evaluate.judge is {key}, which training asks: what a policy learns from cannot tell how good it is"
+        if starts_vllm(judge) and starts_vllm(other):
+            yield (
+                f"evaluate.judge and {key} would each start vLLM in one process, which it does not bear: give one of "
+                "them backend=transformers, or put it at a server"
+            )
+
+
 def _places(config: RunConfig) -> Iterator[str]:
     if not config.prompts.sources:
         yield "prompts.sources is empty: name a file, as in 'prompts.sources=[{path: prompts.jsonl}]'"
-    for source in [*config.prompts.sources, *config.prompts.held_out]:
+    for source in [*config.prompts.sources, *config.prompts.held_out, *config.prompts.retention]:
         if source.weight <= 0:
             yield f"prompts.sources: weight {source.weight} of {source.path} must be above 0"

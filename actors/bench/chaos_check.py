@@ -10,8 +10,8 @@ from dataclasses import dataclass
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from loop.cadence import is_due
 from loop.config import Plan, PlanConfig
+from loop.evaluation.splits import SPLITS, Split, splits_in
 from loop.ledger import TABLES, Ledger
 from loop.plans import asked
 from loop.prompts.drawing import draw
@@ -34,7 +34,14 @@ KEYS: dict[str, tuple[str, ...]] = {
     "policies": ("round", "version"),
     "evaluation_responses": ("round", "response_id"),
     "evaluation_judgements": ("round", "judgement_id"),
+    "evaluation_comparisons": ("round", "judgement_id"),
     "evaluation_anchors": ("round", "anchor", "response_id"),
+    "gate_responses": ("round", "response_id"),
+    "gate_judgements": ("round", "judgement_id"),
+    "gate_comparisons": ("round", "judgement_id"),
+    "retention_responses": ("round", "response_id"),
+    "retention_judgements": ("round", "judgement_id"),
+    "retention_comparisons": ("round", "judgement_id"),
     "rounds": ("round",),
 }
 """The tables that are a function of a run's identity, and the columns by which each of their rows is one of a kind."""
@@ -111,14 +118,14 @@ def counts(tables: Tables, task: Task) -> dict[str, Count]:
         "rounds": {(number,) for number in range(task.config.rounds + 1)},
     }
     found = {name: _keys(tables[name], keys) for name, keys in KEYS.items()}
-    for name, purpose in (("responses", "train"), ("evaluation_responses", "evaluate")):
-        wanted[name] = expected_answers(task, purpose)
-        found[name] = _keys(tables[name], ("round", "purpose", "prompt_id", "k"))
-    for name, answers, plan in (
+    answered = {"responses": train_answers(task)} | {one.answers: held_out_answers(task, one) for one in SPLITS}
+    for name, answers in answered.items():
+        wanted[name], found[name] = answers, _keys(tables[name], ("round", "purpose", "prompt_id", "k"))
+    for name, about, plan in (
         ("judgements", "responses", task.config.algorithm.plan),
-        ("evaluation_judgements", "evaluation_responses", PlanConfig(Plan.pointwise)),
+        *((one.scores, one.answers, PlanConfig(Plan.pointwise)) for one in SPLITS),
     ):
-        wanted[name] = expected_questions(tables[answers], tables[name], plan)
+        wanted[name] = expected_questions(tables[about], tables[name], plan)
         found[name] = _keys(tables[name], ("round", "prompt_id", "response_ids", "sample"))
     ids = {name: len(tables[name]) - len(set(_keys(tables[name], keys))) for name, keys in KEYS.items()}
     return {name: count(found[name], wanted.get(name), ids[name]) for name in KEYS}
@@ -133,18 +140,20 @@ def count(found: list[Hashable], wanted: set[Hashable] | None, repeated_ids: int
     return Count(len(found), duplicates, len(wanted - there), len(there - wanted))
 
 
-def expected_answers(task: Task, purpose: str) -> set[Hashable]:
-    """Round, purpose, prompt and k of every response that a run asks for."""
+def train_answers(task: Task) -> set[Hashable]:
+    """Round, purpose, prompt and k of every response that a run asks for in its rounds."""
     config, wanted = task.config, set[Hashable]()
-    for number in range(config.rounds + 1):
-        ids: Iterable[str] = ()
-        k = config.evaluate.samples
-        if purpose == "train" and number:
-            ids, k = draw(task.pool, number, config.prompts.per_round, config.seed).prompt_ids, config.algorithm.k
-        elif purpose == "evaluate" and (number == 0 or is_due(config.evaluate.every, number, config.rounds)):
-            ids = [prompt.prompt_id for prompt in task.pool.test]
-        wanted |= {(number, purpose, prompt_id, i) for prompt_id in ids for i in range(k)}
+    for number in range(1, config.rounds + 1):
+        ids = draw(task.pool, number, config.prompts.per_round, config.seed).prompt_ids
+        wanted |= {(number, "train", prompt_id, k) for prompt_id in ids for k in range(config.algorithm.k)}
     return wanted
+
+
+def held_out_answers(task: Task, split: Split) -> set[Hashable]:
+    """The same of every response to the prompts of a split."""
+    config, ids = task.config, [prompt.prompt_id for prompt in split.prompts(task.pool)]
+    rounds = [number for number in range(config.rounds + 1) if split in splits_in(config, number)]
+    return {(round, "evaluate", one, k) for round in rounds for one in ids for k in range(config.evaluate.samples)}
 
 
 def expected_questions(responses: pa.Table, judgements: pa.Table, plan: PlanConfig) -> set[Hashable]:

@@ -103,7 +103,7 @@ def configured(recipe: str, seed: int, folder: Path) -> RunConfig:
     """The demo with a recipe, its settings there, and as many prompts as the budget gives. Raises: Refused."""
     (there,) = on_demo([recipe]).values()
     own = (f"seed={seed}", f"folder={folder.absolute()}", "name=bench")
-    config = compose(["experiment=demo", f"algorithm={recipe}", *there.overrides, *own])
+    config = compose(["experiment=demo", "gate=off", f"algorithm={recipe}", *there.overrides, *own])
     config.prompts.per_round = prompts_for(config, BUDGET)
     config.evaluate.every = config.rounds
     return validate(config)

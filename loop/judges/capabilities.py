@@ -46,6 +46,11 @@ def capabilities_of(judge: JudgeConfig) -> Capabilities:
     return Capabilities(_scores(judge), _needs_answer(judge))
 
 
+def gives_gold(config: RunConfig) -> bool:
+    """Whether held-out answers have scores that say how good they are, from 0 to 1: those of a verifier."""
+    return isinstance(examiner_of(config), VerifierConfig)
+
+
 def is_certain(judge: JudgeConfig) -> bool:
     """Whether the better one of two scores of this judge is better for sure, not with a probability."""
     return judge.kind in (JudgeKind.verifier, JudgeKind.majority)
@@ -94,13 +99,13 @@ def needs_device(judge: JudgeConfig) -> bool:
     return any(needs_device(member) for member in members_of(judge).values())
 
 
-def hosting(judge: JudgeConfig) -> int:
-    """How many of its replicas host a model: all or none."""
-    return judge.replicas if needs_device(judge) else 0
+def hosting(judge: JudgeConfig, config: RunConfig) -> int:
+    """How many of its replicas host a model, of its own or of the judge of evaluation beside it: all or none."""
+    return judge.replicas if needs_device(judge) or needs_device(examiner_of(config)) else 0
 
 
-def examiner_of(config: RunConfig) -> VerifierConfig:
-    """What scores held-out answers: the configured one, else the run's judge where that is a verifier, else exact
+def examiner_of(config: RunConfig) -> JudgeConfig:
+    """What judges held-out answers: the configured one, else the run's judge where that is a verifier, else exact
     comparison."""
     judge = config.judge
     if config.evaluate.judge is not None:

@@ -38,28 +38,29 @@ def load_prompts(
     _refuse_configuration(config, [*required_columns, *held_out_columns])
     train = _read(config.sources, config, required_columns)
     held_out = _read(config.held_out, config, held_out_columns)
-    refuse_overlap(
-        (draft for drafts in train.drafts.values() for draft in drafts),
-        {draft.prompt.messages: draft for drafts in held_out.drafts.values() for draft in drafts},
-    )
+    retention = _read(config.retention, config, held_out_columns)
+    _refuse_overlaps(train, held_out, retention)
     prompts = _encoded(train, tokenizer, config.template, max_prompt_tokens)
     evaluated = [p for some in _encoded(held_out, tokenizer, config.template, max_prompt_tokens).values() for p in some]
     if not config.held_out:
         prompts, evaluated = _set_aside(prompts, config.held_out_size)
     gate, test = split(evaluated, gate_share)
+    kept = [p for some in _encoded(retention, tokenizer, config.template, max_prompt_tokens).values() for p in some]
     used = sum(map(len, prompts.values()))
-    found = train.found + held_out.found
+    readings = (train, held_out, retention)
+    rows, found = sum(one.rows for one in readings), sum(one.found for one in readings)
     counts = PoolCounts(
-        rows=train.rows + held_out.rows,
-        blank_lines=train.blank_lines + held_out.blank_lines,
-        duplicates=train.rows + held_out.rows - found,
-        too_long=found - used - len(evaluated),
+        rows=rows,
+        blank_lines=sum(one.blank_lines for one in readings),
+        duplicates=rows - found,
+        too_long=found - used - len(evaluated) - len(kept),
         train=used,
         gate=len(gate),
         test=len(test),
+        retention=len(kept),
     )
     weights = {source_name(source): source.weight for source in config.sources}
-    pool = PromptPool(prompts, weights, gate, test, counts)
+    pool = PromptPool(prompts, weights, gate, test, counts, kept)
     refuse_small_pool(pool, config.per_round)
     return pool
 
@@ -77,12 +78,21 @@ class _Reading:
         return sum(map(len, self.drafts.values()))
 
 
+def _refuse_overlaps(train: _Reading, held_out: _Reading, retention: _Reading) -> None:
+    """Raises: Refused where a prompt is for rounds and held out, or held out for two uses."""
+    drafts = [[draft for some in one.drafts.values() for draft in some] for one in (train, held_out, retention)]
+    by_messages = [{draft.prompt.messages: draft for draft in some} for some in drafts]
+    refuse_overlap(drafts[0], by_messages[1])
+    refuse_overlap(drafts[0], by_messages[2])
+    refuse_overlap(drafts[2], by_messages[1], "prompts of prompts.retention that are held out")
+
+
 def _refuse_configuration(config: PromptsConfig, required: Sequence[str]) -> None:
     if not config.sources:
         raise Refused("prompts.sources names no file.")
     if config.per_round < 1 or config.held_out_size < 0:
         raise Refused("prompts.per_round must be at least 1 and prompts.held_out_size at least 0.")
-    for sources in (config.sources, config.held_out):
+    for sources in (config.sources, config.held_out, config.retention):
         names = [source_name(source) for source in sources]
         for name, source in zip(names, sources, strict=True):
             if names.count(name) > 1:

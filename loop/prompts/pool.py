@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 
 from loop.errors import Refused
@@ -23,35 +23,40 @@ class PoolCounts:
     train: int
     gate: int
     test: int
+    retention: int = 0
 
     def sentence(self) -> str:
         """The counts for a person."""
         left_out = f"{self.duplicates:,} duplicates, {self.too_long:,} too long, {self.blank_lines:,} blank lines"
         used = f"{self.train:,} prompts for rounds, {self.gate:,} for the gate, {self.test:,} for the test"
+        used += f", {self.retention:,} for retention" if self.retention else ""
         return f"{self.rows:,} rows read: {used} (left out: {left_out})."
 
 
 @dataclass(frozen=True)
 class PromptPool:
-    """All prompts of a run, each once: `train` and `weights` by name of the source; `gate` and `test` are held out."""
+    """All prompts of a run, each once: `train` and `weights` by name of the source; `gate` and `test` are held out,
+    and so are those of `retention`, which come from files of their own."""
 
     train: Mapping[str, list[Prompt]]
     weights: Mapping[str, float]
     gate: list[Prompt]
     test: list[Prompt]
     counts: PoolCounts
+    retention: list[Prompt] = field(default_factory=list)
 
     @cached_property
     def digest(self) -> str:
         """Of prompt ids and weights, whatever the order of rows and sources, names of files, scale of weights."""
         weights = dict(zip(self.weights, whole_weights(list(self.weights.values())), strict=True))
         train = [[sorted(_ids(prompts)), weights[name]] for name, prompts in self.train.items()]
-        return digest_of("prompt pool", sorted(train), sorted(_ids(self.gate)), sorted(_ids(self.test)))
+        held_out = [sorted(_ids(prompts)) for prompts in (self.gate, self.test, self.retention)]
+        return digest_of("prompt pool", sorted(train), *held_out)
 
     @property
     def everything(self) -> list[Prompt]:
-        """All prompts: those for rounds, the gate's and the test's."""
-        return [*(p for prompts in self.train.values() for p in prompts), *self.gate, *self.test]
+        """All prompts: those for rounds, the gate's, the test's and those of retention."""
+        return [*(p for prompts in self.train.values() for p in prompts), *self.gate, *self.test, *self.retention]
 
 
 def _ids(prompts: Iterable[Prompt]) -> Iterator[str]:
@@ -76,15 +81,15 @@ def without_duplicates(drafts: Iterable[Draft], seen: dict[str, Draft]) -> list[
     return kept
 
 
-def refuse_overlap(train: Iterable[Draft], held_out: Mapping[str, Draft]) -> None:
-    """Raise `Refused` if prompts (by their messages) are both drawn for rounds and held out."""
+def refuse_overlap(
+    train: Iterable[Draft], held_out: Mapping[str, Draft], what: str = "prompts for rounds that are held out"
+) -> None:
+    """Raise `Refused` if prompts (by their messages) are both drawn for rounds and held out, or whatever `what`
+    says."""
     shared = [draft for draft in train if draft.prompt.messages in held_out]
     if shared:
         first, other = shared[0], held_out[shared[0].prompt.messages]
-        raise Refused(
-            f"prompts for rounds that are held out as well: {len(shared)}, "
-            f"for example {first.place}, which is {other.place}."
-        )
+        raise Refused(f"{what} as well: {len(shared)}, for example {first.place}, which is {other.place}.")
 
 
 def fitting(source: str, prompts: Sequence[Prompt], limit: int) -> list[Prompt]:

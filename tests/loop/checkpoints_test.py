@@ -125,9 +125,9 @@ def test_ends_of_rounds_stay_as_configured_and_what_is_inside_a_phase_goes(tmp_p
         save(tmp_path, round)
     save(tmp_path, 4, 2, complete=False)
     new = save(tmp_path, 4, 3, complete=False)
-    assert set(superseded(tmp_path, new, 2, None, None)) == {"round-000004-step-000002", "round-000001-step-000004"}
-    assert set(superseded(tmp_path, new, 1, None, 1)) == {"round-000004-step-000002", "round-000002-step-000004"}
-    remove(tmp_path, superseded(tmp_path, new, 1, None, None))
+    assert set(superseded(tmp_path, new, 2)) == {"round-000004-step-000002", "round-000001-step-000004"}
+    assert set(superseded(tmp_path, new, 1, (None, 1))) == {"round-000004-step-000002", "round-000002-step-000004"}
+    remove(tmp_path, superseded(tmp_path, new, 1))
     assert names(tmp_path) == [new.name, "round-000003-step-000004"]
     assert len(list(tmp_path.iterdir())) == 2
 
@@ -138,17 +138,17 @@ def test_what_is_damaged_counts_for_nothing_and_goes(tmp_path: Path) -> None:
     (tmp_path / "round-000003-step-000004" / MARKER).unlink()
     (tmp_path / "round-000002-step-000004" / "rank-000").unlink()
     new = save(tmp_path, 2, 2, complete=False)
-    assert set(superseded(tmp_path, new, 1, None, None)) == {"round-000003-step-000004", "round-000002-step-000004"}
+    assert set(superseded(tmp_path, new, 1)) == {"round-000003-step-000004", "round-000002-step-000004"}
 
 
 def test_nothing_goes_while_the_new_checkpoint_is_not_whole(tmp_path: Path) -> None:
     save(tmp_path, 2, 3, complete=False)
     new = save(tmp_path, 2)
     (tmp_path / new.name / "rank-000").unlink()
-    assert superseded(tmp_path, new, 1, None, None) == []
+    assert superseded(tmp_path, new, 1) == []
 
 
 def test_what_a_rollback_left_behind_goes(tmp_path: Path) -> None:
     save(tmp_path, 1)
     rejected, new = save(tmp_path, 3), save(tmp_path, 2)
-    assert superseded(tmp_path, new, 0, None, None) == [rejected.name]
+    assert superseded(tmp_path, new, 0) == [rejected.name]

@@ -15,8 +15,10 @@ from loop.composition import compose
 from loop.config import RunConfig
 from loop.describe import blank_summary
 from loop.driver import run
+from loop.evaluation.contests import contest_questions
+from loop.evaluation.splits import EXAMINED, ContestTable
 from loop.exports import export_folder
-from loop.fleets import NOTHING_SAID, Judged, JudgementTable, Lesson, Pushed
+from loop.fleets import NOTHING_SAID, Contest, Judged, JudgementTable, Lesson, Pushed
 from loop.learning import LearnReport, Restored
 from loop.ledger import Ledger
 from loop.prompts.pool import PoolCounts, PromptPool
@@ -56,8 +58,8 @@ class StubFleets:
 
     `dies_at` calls later it is killed; in round `skips_in` no optimiser step is applied; `empty` are rounds without an
     example; with `other_weights` what it pushes has another digest; `trusted` is the probability that the judge gives
-    to the better text of its check. The learners' checkpoints are a file beside the store: every learn phase ends with
-    one, and those of all rounds are kept.
+    to the better text of its check; held-out answers of rounds that are `worse` are all wrong. The learners'
+    checkpoints are a file beside the store: every learn phase ends with one, and those of all rounds are kept.
     """
 
     def __init__(
@@ -71,6 +73,7 @@ class StubFleets:
         other_weights: int = 0,
         trusted: float = 1.0,
         empty: Collection[int] = (),
+        worse: Collection[int] = (),
     ) -> None:
         self.store = store
         self.examples = examples
@@ -81,6 +84,7 @@ class StubFleets:
         self.other_weights = other_weights
         self.trusted = trusted
         self.empty = empty
+        self.worse = worse
         self.appointed: list[int] = []
         self.calls: list[str] = []
         self.asked: list[GenerateRequest] = []
@@ -149,20 +153,42 @@ class StubFleets:
         said: Mapping[int, Sequence[ShardRef]] = NOTHING_SAID,
     ) -> Iterator[ShardRef]:
         for ref in responses:
-            self.called({"judgements": "judge", "evaluation_judgements": "score"}.get(table, "judge drafts"))
+            self.called({"judgements": "judge", "draft_judgements": "judge drafts"}.get(table, "score"))
             assert str(policy) == self.serves, "a judge may ask the engines"
             known = {j.response_ids[0]: j for j in read_shards(said.get(ref.shard, ()), Judgement)}
             rows = [
                 known.get(r.response_id)
-                or replace(judgement([r.response_id], float(r.k == 0)), round=ref.round, judge=f"asked for {table}")
+                or replace(
+                    judgement([r.response_id], float(r.k == 0 and not (table in EXAMINED and ref.round in self.worse))),
+                    round=ref.round,
+                    prompt_id=r.prompt_id,
+                    judge=f"asked for {table}",
+                )
                 for r in read_shard(ref, Response)
             ]
             stats = {
-                "failed": 0 if table == "evaluation_judgements" else self.failed,
+                "failed": 0 if table in EXAMINED else self.failed,
                 "undecided": 0,
                 "value": sum(r.value or 0 for r in rows),
             }
             yield write_shard(self.store, table, ref.round, ref.shard, rows, Judgement, stats)
+
+    def compare(self, contests: Iterable[Contest], policy: PolicyVersion, table: ContestTable) -> Iterator[ShardRef]:
+        for one in contests:
+            self.called("compare")
+            answers, others = read_shard(one.answers, Response), read_shards(one.others, Response)
+            ours, prompts = {r.response_id for r in answers}, {r.prompt_id for r in answers}
+            theirs = [one for one in others if one.prompt_id in prompts]
+            rows = [
+                replace(
+                    judgement(q.response_ids, float((q.response_ids[0] in ours) != (one.answers.round in self.worse))),
+                    round=one.answers.round,
+                    prompt_id=q.prompt_id,
+                )
+                for q in contest_questions(answers, theirs)
+            ]
+            stats = {"failed": 0, "undecided": 0, "value": 0}
+            yield write_shard(self.store, table, one.answers.round, one.shard, rows, Judgement, stats)
 
     def aggregate(self, judged: Iterable[Judged]) -> Iterator[ShardRef]:
         for one in judged:
@@ -250,19 +276,20 @@ class Driven:
 
 @cache
 def composed(*overrides: str) -> RunConfig:
-    """The configuration of a small run."""
-    return validate(compose(["experiment=demo", "rounds=2", "prompts.per_round=2", "algorithm.k=2", *overrides]))
+    """The configuration of a small run, without a gate unless one is asked for."""
+    small = ["experiment=demo", "gate=off", "rounds=2", "prompts.per_round=2", "algorithm.k=2"]
+    return validate(compose([*small, *overrides]))
 
 
-def drive(folder: Path, *overrides: str, tracker: Tracker | None = None, **stub: Any) -> Driven:
-    """Run, or go on with, a small run; `summary` is None when it was killed."""
+def drive(folder: Path, *overrides: str, tracker: Tracker | None = None, gate: int = 1, **stub: Any) -> Driven:
+    """Run, or go on with, a small run with so many prompts for the gate; `summary` is None when it was killed."""
     config = composed(*overrides)
     pool = PromptPool(
         {"train": prompts("train", 4)},
         {"train": 1.0},
-        prompts("gate", 1),
+        prompts("gate", gate),
         prompts("test", 3),
-        PoolCounts(8, 0, 0, 0, 4, 1, 3),
+        PoolCounts(7 + gate, 0, 0, 0, 4, gate, 3),
     )
     folder.mkdir(parents=True, exist_ok=True)
     task = Task(config, "i" * 32, folder, pool, "model digest")

@@ -1,0 +1,48 @@
+"""The phase in which a policy is measured on prompts that no round learns from."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from functools import partial
+
+from loop.evaluation.results import Tables
+from loop.evaluation.splits import Split, splits_in
+from loop.fleets import Contest, Fleets
+from loop.judges.capabilities import capabilities_of, examiner_of
+from loop.recorder import Recorder
+from loop.records import INITIAL, PolicyVersion, ShardRef
+from loop.requests import evaluation_requests, is_plain
+from loop.serving import served
+from loop.task import Task
+
+Rivals = Mapping[PolicyVersion, Tables]
+"""The policies with whom one is compared, and what was measured of each."""
+
+
+def evaluate(task: Task, fleets: Fleets, round: Recorder, policy: PolicyVersion, rivals: Rivals) -> None:
+    """Sample answers to the held-out prompts whose turn it is and have them scored, or compared with the rivals' where
+    the judge of evaluation does not score; measure how far the policy is from the initial one (the KL divergence, which
+    samples of a sharpened or truncated policy would not give)."""
+    scores = capabilities_of(examiner_of(task.config)).pointwise
+    for split in splits_in(task.config, round.number):
+        asked = evaluation_requests(task, round.number, policy, split)
+        total = len(split.prompts(task.pool)) * task.config.evaluate.samples
+        answers = round.stream("evaluate", split.answers, served(fleets, policy, fleets.generate), asked, total)
+        if scores:
+            scoring = served(fleets, policy, partial(fleets.judge, policy=policy, table=split.scores))
+            round.drain("score", split.scores, scoring, answers, total)
+        else:
+            contests = list(_contests(list(answers), split, rivals))
+            comparing = partial(fleets.compare, policy=policy, table=split.contests)
+            round.drain("score", split.contests, comparing, contests, 2 * total * len(rivals))
+    if round.count("evaluation_responses") and policy.step and is_plain(task.config.rollout):
+        sampled = round.shards("evaluation_responses")
+        initially = partial(fleets.log_probs, "evaluation_anchors", round.number, sampled, INITIAL)
+        round.together("kl", "evaluation_anchors", initially, int(round.count("evaluation_responses")))
+
+
+def _contests(answers: Sequence[ShardRef], split: Split, rivals: Rivals) -> Iterator[Contest]:
+    """Every shard of answers with every rival's, numbered through."""
+    for number, theirs in enumerate(rivals.values()):
+        if others := theirs(split.answers):
+            yield from (Contest(number * len(answers) + ref.shard, ref, tuple(others)) for ref in answers)
