@@ -182,6 +182,7 @@ class StubFleets:
             rows = [
                 replace(
                     judgement(q.response_ids, float((q.response_ids[0] in ours) != (one.answers.round in self.worse))),
+                    judgement_id="-".join(q.response_ids),
                     round=one.answers.round,
                     prompt_id=q.prompt_id,
                 )

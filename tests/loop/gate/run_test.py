@@ -182,6 +182,6 @@ def test_a_judge_that_only_compares_decides_by_comparisons(tmp_path: Path) -> No
 
 
 def test_a_round_that_learns_nothing_is_not_judged(tmp_path: Path) -> None:
-    driven = drive(tmp_path, *SETTINGS, "rounds=2", empty=(2,), gate=10)
+    driven = drive(tmp_path, *SETTINGS, "rounds=2", empty=(2,), gate=40)
     assert driven.summary is not None
     assert driven.summary.rounds[1].gate is None and driven.summary.last.policy == "r1-s3"
