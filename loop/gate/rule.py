@@ -17,8 +17,8 @@ class GateRule:
     lower is a win rate that is x / 2 lower.
 
     The defaults are for 512 prompts with one answer each, right or wrong, of policies that are right in 40 to 90 % of
-    cases, surer of some prompts than of others: a score 5 points lower is rejected in 87 to 94 % of cases, a score 1
-    point higher promoted in 84 to 99 %, an equal one in 74 to 97 %. Raises: Refused.
+    cases, surer of some prompts than of others: a score 5 points lower is rejected in 88 to 94 % of cases, a score 1
+    point higher promoted in 83 to 99 %, an equal one in 72 to 99 %. Raises: Refused.
     """
 
     tolerance: float = 0.02

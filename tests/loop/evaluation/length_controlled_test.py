@@ -2,9 +2,10 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from scipy.optimize import brentq
 from scipy.special import expit
 
-from loop.evaluation.length_controlled import MIN_PROMPTS, length_controlled
+from loop.evaluation.length_controlled import MIN_PROMPTS, RIDGE, length_controlled
 
 
 def test_a_table_of_two_by_two() -> None:
@@ -54,8 +55,10 @@ def test_outcomes_that_a_length_separates_stay_finite() -> None:
     outcomes = [float(one >= 0) for one in longer]
     rate = length_controlled(outcomes, longer)
     assert rate is not None and 0.0 < rate < 1.0
-    won = length_controlled([1.0] * 100, longer)
-    assert won is not None and 0.99 < won < 1.0
+    # all won, with differences that are symmetric: only theta is not 0, where 100 sigmoid(-theta) = RIDGE theta
+    won = length_controlled([1.0] * 100, [1.0, -1.0] * 50)
+    theta = brentq(lambda x: 100 * expit(-x) - RIDGE * x, 0.0, 100.0)
+    assert won is not None and 1.0 - won == pytest.approx(expit(-theta), rel=1e-6)
 
 
 def test_where_lengths_tell_nothing() -> None:

@@ -74,4 +74,8 @@ def test_pairs_count_alike_and_what_is_not_between_the_two_not_at_all() -> None:
         shown(["a"], 1.0),  # a score
     ]
     assert outcomes_from_comparisons(said, sides) == {"p": 0.5}
-    assert outcomes_from_comparisons([*said, shown(["b", "x"], 0.0)], sides) == {"p": 0.5}, "the same one twice"
+
+
+def test_a_judgement_given_twice_counts_once() -> None:
+    won, lost = shown(["ours", "theirs"], 1.0, sample=0), shown(["ours", "theirs"], 0.0, sample=1)
+    assert outcomes_from_comparisons([won, won, lost], OURS) == {"p": 0.5}

@@ -10,7 +10,7 @@ from loop.evaluation.win_rate import lower_bound
 from loop.gate.power import power
 from loop.gate.rule import GateRule
 
-GATES = 400
+GATES = 300
 Floats = npt.NDArray[np.float64]
 
 POPULATIONS = [(mean, certainty) for mean in (0.4, 0.6, 0.75, 0.9) for certainty in (1.0, 3.0)]
