@@ -18,6 +18,9 @@ RIDGE = 1e-3
 """Penalty RIDGE / 2 |w|^2 beside the summed loss: too weak to move a fit, strong enough that one to outcomes that a
 length separates stays finite."""
 
+GRADIENT = 1e-8
+"""The fit ends where the gradient's norm is smaller."""
+
 
 def length_controlled(
     outcomes_P: Sequence[float], longer_P: Sequence[float], difficulty_P: Sequence[float] | None = None
@@ -67,5 +70,5 @@ def _fit(features_PF: Floats, outcomes_P: Floats) -> Floats:
         return hessian
 
     start = np.zeros(features_PF.shape[1])
-    fitted: Floats = minimize(loss, start, jac=True, hess=curvature, method="trust-exact").x
+    fitted: Floats = minimize(loss, start, jac=True, hess=curvature, method="trust-exact", options={"gtol": GRADIENT}).x
     return fitted
