@@ -20,6 +20,12 @@ def evaluates_in(config: RunConfig, number: int) -> bool:
     return is_due(config.evaluate.every, number, config.rounds) and not looks_ahead(config.algorithm, number)
 
 
+def diagnoses_in(config: RunConfig, number: int) -> bool:
+    """Whether a round is diagnosed; round 0 is where there is anything to compare with it."""
+    every = config.diagnostics.every
+    return every > 0 and is_due(every, number, config.rounds)
+
+
 def saves_in(checkpoint: CheckpointConfig, number: int, rounds: int) -> bool:
     """Whether the learners may write a checkpoint in this round's learn phase."""
     return checkpoint.steps > 0 or is_due(checkpoint.every, number, rounds)

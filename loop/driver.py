@@ -13,9 +13,10 @@ from dataclasses import replace
 from functools import partial
 
 from loop.book import Book
-from loop.cadence import evaluates_in, is_due, looks_ahead, saves_in
+from loop.cadence import diagnoses_in, evaluates_in, is_due, looks_ahead, saves_in
 from loop.config import Plan, StartFrom
 from loop.controls import TOLD
+from loop.diagnostics.measured import counted, measure
 from loop.drafting import draft
 from loop.errors import Stopped
 from loop.fleets import Fleets, Judged, Lesson
@@ -52,6 +53,8 @@ def run(task: Task, fleets: Fleets, book: Book) -> RunSummary:
         policy = learn(task, fleets, round, at, book.lesson(number))
         if evaluates_in(config, number):
             evaluate(task, fleets, round, policy)
+        if diagnoses_in(config, number):
+            diagnose(task, fleets, round, book.lesson(number))
         if is_due(config.export.every, number, config.rounds):
             export(task, fleets, round, policy)
         book.close(round, policy)
@@ -65,6 +68,8 @@ def begin(task: Task, fleets: Fleets, book: Book) -> None:
         round.note(f"This is a control run, {TOLD[control]}.")
     evaluate(task, fleets, round, policy)
     round.met(policy, task.model_digest, round.do("probe", fleets.meet), task.parent)
+    if diagnoses_in(task.config, round.number):
+        diagnose(task, fleets, round, Lesson(0, [], []))
     book.close(round, policy)
 
 
@@ -168,6 +173,19 @@ def evaluate(task: Task, fleets: Fleets, round: Recorder, policy: PolicyVersion)
         sampled = round.shards("evaluation_responses")
         scoring = partial(fleets.log_probs, "evaluation_anchors", round.number, sampled, INITIAL)
         round.together("kl", "evaluation_anchors", scoring, total)
+
+
+def diagnose(task: Task, fleets: Fleets, round: Recorder, lesson: Lesson) -> None:
+    """Measure what is known to go wrong: from the round's shards, and from a probe of the learners, which stand at what
+    came of the lesson."""
+    most = task.config.diagnostics.probe
+
+    def figures() -> dict[str, float]:
+        answers = round.shards("evaluation_responses")
+        probed = fleets.diagnose(lesson, answers, most) if most else {}
+        return probed | measure(round.shards, task.prompts_path, str(lesson.policy)) | counted(round.count)
+
+    round.figures = round.do("diagnose", figures)
 
 
 def export(task: Task, fleets: Fleets, round: Recorder, policy: PolicyVersion) -> None:

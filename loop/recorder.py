@@ -80,6 +80,7 @@ class Recorder:
         self.notes: list[str] = []
         self.report: LearnReport | None = None
         self.push_gap: float | None = None
+        self.figures: dict[str, float] = {}  # of the round's diagnostics
         self.checkpoint: Path | None = None
         self.digests: dict[str, str] = {}
         self._phases: list[str] = []

@@ -36,6 +36,8 @@ AT_LEAST: dict[str, float] = {
     "push.probe_texts": 1,
     "evaluate.every": 1,
     "evaluate.samples": 1,
+    "diagnostics.every": 0,
+    "diagnostics.probe": 0,
     "export.every": 1,
     "export.keep": 0,
     "checkpoint.every": 1,
