@@ -24,7 +24,7 @@ def implicit_accuracy(chosen_ratio_N: ArrayLike, rejected_ratio_N: ArrayLike) ->
 
 def ideal_margin(strength_N: ArrayLike, reference_gap_N: ArrayLike, beta: float) -> np.ndarray:
     """Log-prob margin chosen - rejected of the policy that is optimal at this `beta`, `[N]`: (rf_w - rf_l) +
-    ln(p / (1 - p)) / beta, with p the pair's strength (arXiv:2405.19534, theorem 3.1). A strength of 1 gives plus
+    ln(p / (1 - p)) / beta, with p the pair's strength (arXiv:2405.19534). A strength of 1 gives plus
     infinity."""
     p_N = np.asarray(strength_N, np.float64)
     with np.errstate(divide="ignore"):

@@ -125,7 +125,7 @@ JUDGES = (
         good="length does not decide, or right answers are as much longer",
         amber="longer answers win more than they should; use a length-controlled pairing or loss",
         red="length is what the judge goes by; use another judge, or length-banded pairs (algorithm.pairing)",
-        rule=above(0.3, 0.5, c.length_bias, "beyond that of right answers, where they are known, "),
+        rule=above(0.3, 0.5, c.length_bias, "more than {} above that of right answers (0 where they are not known)"),
         source="arXiv:2404.04475",
     ),
     Row(

@@ -48,7 +48,7 @@ LEARNING = (
         good="it is what it used to be",
         amber="it is several times its usual size; look at the loss step by step",
         red="it is many times its usual size; lower the learning rate or learner.max_grad_norm",
-        rule=above(3.0, 10.0, c.times_median, "as a multiple of the median of the rounds before "),
+        rule=above(3.0, 10.0, c.times_median, "more than {} times the median of the rounds before"),
     ),
     Row(
         name="skipped_steps",
@@ -72,7 +72,7 @@ LEARNING = (
         good="they compute the same policy",
         amber="they drift apart; look at number formats and kernels",
         red="the engines compute another policy than the learner; samples are off-policy until that is mended",
-        rule=above(3.0, 10.0, c.times_first_gap, "as a multiple of round 0's (at least 0.001) "),
+        rule=above(3.0, 10.0, c.times_first_gap, "more than {} times round 0's, and than 0.001"),
     ),
     Row(
         name="sampler_gap",
@@ -96,7 +96,7 @@ LEARNING = (
         good="that is about what the initial policy wrote",
         amber="that is a quarter more than the initial policy wrote; look at the length correlation of the judge",
         red="that is half more than the initial policy wrote; normalise the loss by length or mend the judge",
-        rule=above(1.25, 1.5, c.over_initial, "as a multiple of the initial policy's "),
+        rule=above(1.25, 1.5, c.over_initial, "more than {} times the initial policy's"),
         source="arXiv:2403.19159",
     ),
     Row(
@@ -109,7 +109,7 @@ LEARNING = (
         good="the end is not being unlearnt",
         amber="fewer end than under the initial policy; see that end tokens are learnt, and look at rollout.max_tokens",
         red="the policy unlearns to end; keep truncated answers from winning, or normalise the loss by length",
-        rule=above(0.02, 0.1, c.fallen, "fallen since the initial policy by "),
+        rule=above(0.02, 0.1, c.fallen, "more than {} below the initial policy's"),
     ),
     Row(
         name="truncated",

@@ -7,8 +7,7 @@ from loop.diagnostics import conditions as c
 from loop.diagnostics.row import Row
 from loop.diagnostics.rules import above, below, when
 
-BOTH = "both sides fall, so probability goes to answers that nobody judged; add an NLL term (algorithm.loss.nll) or "
-BOTH += "lower the learning rate"
+BOTH = "both sides fall, so probability goes to answers that nobody judged; add an NLL term or lower the learning rate"
 
 LIKELIHOODS = (
     Row(
@@ -205,7 +204,7 @@ LIKELIHOODS = (
         good="hardly anything leaks to tokens that were never sampled",
         amber="more leaks to the rest of the vocabulary than under the initial policy; watch the entropy",
         red="much leaks to the rest of the vocabulary; lower the learning rate or raise beta",
-        rule=above(0.02, 0.1, c.fallen, "fallen since the initial policy by "),
+        rule=above(0.02, 0.1, c.fallen, "more than {} below the initial policy's"),
         source="arXiv:2410.11677",
     ),
 )

@@ -58,24 +58,23 @@ def own(case: Case) -> float | None:
     return case.value
 
 
-def above(amber: float, red: float, read: Reader = own, what: str = "") -> Rule:
-    """Amber and red above a threshold each."""
+def above(amber: float, red: float, read: Reader = own, words: str = "above {}") -> Rule:
+    """Amber and red above a threshold each; `words` say so."""
 
     def colour(case: Case) -> Colour:
         at = read(case)
         return "grey" if at is None else "red" if at > red else "amber" if at > amber else "green"
 
-    return Rule(colour, f"{what}above {amber:g}", f"{what}above {red:g}")
+    return Rule(colour, words.format(f"{amber:g}"), words.format(f"{red:g}"))
 
 
-def below(amber: float, red: float, read: Reader = own, what: str = "") -> Rule:
-    """Amber and red below a threshold each."""
+def below(amber: float, red: float) -> Rule:
+    """Amber and red where the figure itself is below a threshold each."""
 
     def colour(case: Case) -> Colour:
-        at = read(case)
-        return "grey" if at is None else "red" if at < red else "amber" if at < amber else "green"
+        return "red" if case.value < red else "amber" if case.value < amber else "green"
 
-    return Rule(colour, f"{what}below {amber:g}", f"{what}below {red:g}")
+    return Rule(colour, f"below {amber:g}", f"below {red:g}")
 
 
 def when(amber: str, amber_if: Callable[[Case], bool], red: str, red_if: Callable[[Case], bool], *needs: str) -> Rule:
