@@ -49,7 +49,7 @@ def read_lesson(
         labelled, gained = bool(example.labels), example.gain is not None
         require_fit(example.example_id, example.roles, labelled, loss.row.kind, loss.needs, gained)
     wanted = {response_id for example in examples for response_id in example.response_ids}
-    anchors = read_anchors(lesson.anchors, wanted)
+    anchors = _read_anchors(lesson.anchors, wanted)
     sequences = {
         response.response_id: sequence_of(response, [_under(one, response, anchors) for one in lesson.serving])
         for response in responses(lesson.responses, wanted)
@@ -71,7 +71,7 @@ def responses(refs: Iterable[ShardRef], wanted: set[str] | None) -> Iterator[Res
                 yield response
 
 
-def read_anchors(refs: Iterable[ShardRef], wanted: set[str]) -> dict[tuple[str, str], np.ndarray]:
+def _read_anchors(refs: Iterable[ShardRef], wanted: set[str]) -> dict[tuple[str, str], np.ndarray]:
     """Log-probs by policy and response."""
     return {
         (row.policy, row.response_id): np.asarray(row.logprobs_T, np.float32)

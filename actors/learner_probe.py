@@ -13,16 +13,16 @@ from torch import Tensor
 from actors.head_gradient import HeadTokens, squares
 from actors.learner_contract import LearnerSettings
 from actors.learner_engine import Engine, from_all_ranks
-from actors.learner_lesson import LogProbs, known_under, read_anchors
+from actors.learner_lesson import LogProbs, known_under
 from actors.learner_scoring import text_sequence
 from loop.anchors import Resolved
 from loop.batches import Size, flat_batch, padded, plan, sequence_of
-from loop.diagnostics.choosing import choose
+from loop.diagnostics.choosing import choose, rows_of
 from loop.diagnostics.figures import entanglement, kl_tokens
-from loop.diagnostics.probe import Sums, of_answers, of_pairs
+from loop.diagnostics.probe import Sums, of_answers, of_pairs, of_samples
 from loop.fleets import Lesson
 from loop.recipe import anchors_of, loss_of
-from loop.records import Response, ShardRef
+from loop.records import AnchorLogProbs, Response, ShardRef
 
 READ = 4
 """Columns before the hidden units in what the policy gives when it is probed."""
@@ -54,7 +54,8 @@ def probe(
             tokens.append(HeadTokens(read_RX[learnt_R, READ:], targets_R[learnt_R], read_RX[learnt_R, 3], weights))
     read = {one: sums for part in from_all_ranks(here) for one, sums in part.items()}
     beta = loss_of(settings.algorithm).options.get("beta")
-    told = of_pairs(chosen.pairs, read, beta) | of_answers([read[row.response_id] for row in chosen.answers])
+    told = of_pairs(chosen.pairs, read, beta) | of_samples([read[one] for one in chosen.samples if one in read])
+    told |= of_answers([read[row.response_id] for row in chosen.answers])
     if chosen.pairs and engine.module.head is not None:
         ratio, cosine = entanglement(*squares(engine, engine.module.head, tokens))
         told |= {"entanglement": ratio, "gradient_cosine": cosine} if np.isfinite(ratio) else {}
@@ -66,10 +67,12 @@ class _Anchors:
 
     def __init__(self, settings: LearnerSettings, lesson: Lesson, wanted: set[str]) -> None:
         self.start = Resolved((str(lesson.policy),), (1.0,))
-        self.logprobs: LogProbs = read_anchors(lesson.anchors, wanted)
+        self.logprobs: LogProbs = {
+            (row.policy, row.response_id): np.asarray(row.logprobs_T, np.float32)
+            for row in rows_of(lesson.anchors, AnchorLogProbs, wanted)
+        }
         kinds = [kind for kind, _ in anchors_of(settings.algorithm)]
         self.serving = list(zip(kinds, lesson.serving, strict=True)) if lesson.serving else []
-        self.round = lesson.round
 
     def sums(self, row: Response, read_R4: np.ndarray) -> Sums:
         """A response's sums from what was read at each of its tokens."""

@@ -26,9 +26,10 @@ of the probe (0: none).
 
 Gradients are those of the sums of all chosen and of all rejected answers' log-probs with respect to the LM head's
 matrix alone, where they can be worked out from the hidden units under every ZeRO stage; with tied embeddings it is the
-head's part. The KL to anchors is estimated on answers that the round's first policy wrote, each token weighed with how
-much likelier it has become; that to the initial policy on the policy's own held-out answers, where these are sampled
-neither sharpened nor truncated. Correlations are of responses less the mean of their group. A judge that only compares
+head's part. The KL to the previous policy is estimated on samples of that policy, each token weighed with how much
+likelier it has become; the KL to the initial one on the policy's own held-out answers, where these are sampled neither
+sharpened nor truncated; the KL to other anchors on the pairs, among which wrong answers have more than their share, so
+it is too large. Correlations are of responses less the mean of their group. A judge that only compares
 has no mean score.
 """
 

@@ -60,6 +60,7 @@ def third_of(texts: Mapping[str, str], chosen: str, rejected: str) -> str | None
 
 def of_pairs(pairs: Sequence[ProbePair], read: Mapping[str, Sums], beta: float | None) -> dict[str, float]:
     """Figures of the probe's examples. Changes are nats per token, means over tokens; `margin` nats per pair, mean.
+    Divergences on the two sides are too large, because wrong answers have more than their share there.
 
     `beta` is the loss's, where it has one; the ideal is told where strengths are not all 1.
     """
@@ -77,9 +78,15 @@ def of_pairs(pairs: Sequence[ProbePair], read: Mapping[str, Sums], beta: float |
         "ranking_accuracy": ranking_accuracy([one.now for one in chosen], [one.now for one in rejected]),
         "ranking_accuracy_mean": ranking_accuracy([_mean(one) for one in chosen], [_mean(one) for one in rejected]),
         **_against_reference(whole, chosen, rejected, beta),
-        **_divergences([*chosen, *rejected, *third]),
+        **_divergences([*chosen, *rejected]),
     }
     return {name: value for name, value in told.items() if math.isfinite(value)}
+
+
+def of_samples(samples: Sequence[Sums]) -> dict[str, float]:
+    """Divergences from anchors that are known on samples chosen without a look at the judge: no estimate leans to one
+    side."""
+    return _divergences(samples)
 
 
 def of_answers(answers: Sequence[Sums]) -> dict[str, float]:

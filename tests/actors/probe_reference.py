@@ -52,7 +52,7 @@ def figures(path: str, data: Data, rows: Mapping[str, Response]) -> dict[str, fl
     chosen, rejected = entries(0), entries(1)
     own = [read[name] for name, row in rows.items() if row.purpose == "evaluate"]
     kept = [torch.tensor(_stored(row)) for row in rows.values() if row.purpose == "evaluate"]
-    sums = {name: float(one[0].sum()) - sum(_stored(rows[name])) for name, one in read.items()}
+    sums = {name: float(one[0].detach().sum()) - sum(_stored(rows[name])) for name, one in read.items()}
     return {
         "chosen_change": change([pair[0] for pair in pairs]),
         "rejected_change": change([pair[1] for pair in pairs]),

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from loop.diagnostics.choosing import choose
-from loop.diagnostics.probe import ProbePair, Sums, chosen_by_id, of_answers, of_pairs, third_of
+from loop.diagnostics.probe import ProbePair, Sums, chosen_by_id, of_answers, of_pairs, of_samples, third_of
 from loop.fleets import Lesson
 from loop.records import Example, Response
 from loop.shards import write_shard
@@ -46,8 +46,9 @@ def test_accuracies_of_ranking_and_of_the_loss() -> None:
 
 def test_divergences_are_means_over_the_tokens_of_those_that_are_known() -> None:
     told = of_pairs(PAIRS, READ, None)
-    assert told["kl_previous"] == pytest.approx(2.0 / 15)
+    assert told["kl_previous"] == pytest.approx(1.6 / 10), "of the third response nothing is asked"
     assert told["kl_initial"] == pytest.approx(0.6 / 6)
+    assert of_samples([READ["t1"], READ["w2"], READ["w1"]]) == {"kl_previous": pytest.approx(0.8 / 9)}
 
 
 def test_what_is_not_known_is_left_out() -> None:
@@ -99,7 +100,25 @@ def test_a_probe_is_chosen_from_the_rounds_own_shards(tmp_path: Path) -> None:
         ("2p0", "2p1", "2p2"),
         ("2q3", "2q4", None),
     }
-    assert {one.response_id for one in chosen.responses} == {"2p0", "2p1", "2p2", "2q3", "2q4"}
+    named = {"2p0", "2p1", "2p2", "2q3", "2q4"}
+    assert {one.response_id for one in chosen.responses} == named and set(chosen.samples) < named
+    assert len(chosen.samples) == 2
     assert len(chosen.answers) == 4 and choose(lesson, evaluated, 2) == chosen
     assert len(choose(lesson, evaluated, 1).pairs) == 1
     assert choose(Lesson(0, [], []), [], 3).pairs == ()
+
+
+def test_only_as_many_shards_are_read_as_there_must_be(tmp_path: Path) -> None:
+    root = str(tmp_path)
+    examples = [
+        write_shard(root, "examples", 1, at, [pair_example(f"{at}", f"w{at}", f"l{at}")], Example) for at in range(3)
+    ]
+    responses = [
+        write_shard(root, "responses", 1, at, [response(0, id=f"w{at}"), response(1, id=f"l{at}")], Response)
+        for at in range(3)
+    ]
+    Path(examples[2].path).unlink()
+    Path(responses[2].path).unlink()
+    chosen = choose(Lesson(1, examples[::-1], responses), [], 2)
+    assert {one.chosen for one in chosen.pairs} == {"w0", "w1"}
+    assert len(chosen.responses) == 4
