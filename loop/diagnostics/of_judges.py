@@ -74,7 +74,7 @@ JUDGES = (
         means="The judge prefers the right answer to a wrong one in {} of the cases",
         good="its verdicts can be learnt from",
         amber="a good part of its verdicts is noise; use strengths, more samples of it, or a better judge",
-        red="its verdicts are little better than a coin; use another judge",
+        red="its verdicts are hardly better than a coin's, or worse; use another judge",
         rule=below(0.8, 0.6),
     ),
     Row(

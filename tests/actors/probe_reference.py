@@ -41,7 +41,7 @@ def figures(path: str, data: Data, rows: Mapping[str, Response]) -> dict[str, fl
     thirds = [third_of(texts, *pair) for pair in pairs]
 
     def change(names: list[Any]) -> float:
-        moved = [read[one][0] - torch.tensor(_stored(rows[one])) for one in names]
+        moved = [read[one][0].detach() - torch.tensor(_stored(rows[one])) for one in names]
         return float(torch.cat(moved).mean())
 
     def entries(side: int) -> Tensor:
