@@ -266,6 +266,12 @@ class LearnerActor:
         by_index = scored(forward, sequences, 0, 1, self.settings.learner.micro_batch_tokens)
         return Reading.without_cache([by_index[index] for index in range(len(sequences))])
 
+    def diagnose(self, lesson: Lesson, answers: Sequence[ShardRef], most: int) -> dict[str, float]:
+        """Figures of a probe of the present weights; see `actors.learner_probe`."""
+        from actors.learner_probe import probe
+
+        return probe(self.engine, self.settings, self.rank, self.world, lesson, answers, most)
+
     def _frozen(self, policy: Frozen) -> Forward:
         from actors.learner_engine import frozen_forward
 

@@ -156,9 +156,9 @@ class Engine:
         module: PolicyModule = self.deepspeed.module
         return module
 
-    def forward(self, *inputs: Tensor | None, alignment: bool = False) -> Tensor:
+    def forward(self, *inputs: Tensor | None, alignment: bool = False, probing: bool = False) -> Tensor:
         """The module's output, see `PolicyModule`; under ZeRO-3 every rank must call this the same number of times."""
-        output: Tensor = self.deepspeed(*on_device(inputs), alignment=alignment)
+        output: Tensor = self.deepspeed(*on_device(inputs), alignment=alignment, probing=probing)
         return output
 
     def backward(self, loss: Tensor, last: bool) -> None:

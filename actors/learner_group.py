@@ -141,6 +141,11 @@ class LearnerGroup:
         readings: list[Reading] = self._results(calls, self._timeout_s, "the learners' read_probe")
         return readings[0]
 
+    def diagnose(self, lesson: Lesson, answers: Sequence[ShardRef], most: int) -> dict[str, float]:
+        """Figures of a probe of the present weights; see `actors.learner_probe`."""
+        figures: list[dict[str, float]] = self._all("diagnose", lesson, answers, most)
+        return figures[0]
+
     def export(self, folder: str, card: str) -> None:
         """Write the present weights as a Hugging Face checkpoint; see `LearnerActor.export`."""
         self._all("export", folder, card)

@@ -18,6 +18,9 @@ from loop.records import AnchorLogProbs, Example, Response, ShardRef
 from loop.schedule import learning_rate, progress
 from loop.shards import read_shard
 
+LogProbs = Mapping[tuple[str, str], np.ndarray]
+"""Log-probs of responses by policy and response."""
+
 
 @dataclass(frozen=True, slots=True)
 class Work:
@@ -78,7 +81,15 @@ def _read_anchors(refs: Iterable[ShardRef], wanted: set[str]) -> dict[tuple[str,
     }
 
 
-def _under(anchor: Resolved, response: Response, logprobs: Mapping[tuple[str, str], np.ndarray]) -> np.ndarray:
+def known_under(anchor: Resolved, response: Response, logprobs: LogProbs) -> np.ndarray | None:
+    """A response's log-probs under an anchor `[R]`, None where they are not known."""
+    try:
+        return _under(anchor, response, logprobs) if anchor.labels else None
+    except Refused:
+        return None
+
+
+def _under(anchor: Resolved, response: Response, logprobs: LogProbs) -> np.ndarray:
     """A response's log-probs under an anchor `[R]`. Where none were computed for the policy that sampled it, those that
     came with it serve. Raises `Refused` when they are missing."""
     found: list[np.ndarray] = []

@@ -97,6 +97,10 @@ class Learners:
         """Log-probs of fixed texts under the present weights."""
         return self.together(lambda: self.group.read_probe(texts_T))
 
+    def diagnose(self, lesson: Lesson, answers: Sequence[ShardRef], most: int) -> dict[str, float]:
+        """Figures of a probe of the present weights; see `actors.learner_probe`."""
+        return self.together(lambda: self.group.diagnose(lesson, answers, most))
+
     def export(self, folder: str, card: str) -> None:
         """Write the present weights as a Hugging Face checkpoint."""
         self.together(lambda: self.group.export(folder, card))

@@ -14,6 +14,7 @@ from torch.nn.functional import linear
 from torch.utils.checkpoint import checkpoint
 from transformers import AutoConfig, AutoModelForCausalLM, PreTrainedModel
 
+from loop.diagnostics.vocabulary import top_entropy_and_mass
 from loop.losses import vocabulary
 
 # Largest relative difference that is rounding, between numbers that the same operations gave.
@@ -32,6 +33,15 @@ def logprob_of(logits_RV: Tensor, targets_R: Tensor, alignment: bool = False) ->
     return torch.stack([logprobs_R, vocabulary.alignment(logits_RV, targets_R)], -1)
 
 
+def probed(logits_RV: Tensor, targets_R: Tensor) -> Tensor:
+    """What a probe reads at each position, `[R, 4]` in float32 or wider: the target's log-prob, the distribution's top
+    entropy and top mass (`loop.diagnostics.vocabulary`), and the logarithm of the logits' exponentials' sum."""
+    logits_RV = logits_RV.to(torch.promote_types(logits_RV.dtype, torch.float32))
+    return torch.stack(
+        [logprob_of(logits_RV, targets_R), *top_entropy_and_mass(logits_RV), logits_RV.logsumexp(-1)], -1
+    )
+
+
 class ChunkedHead(nn.Module):
     """A linear LM head followed by log-probs, `chunk` positions at a time; a chunk's logits are computed again for
     its gradient.
@@ -46,11 +56,15 @@ class ChunkedHead(nn.Module):
         self.bias = head.bias
         self.chunk = chunk
 
-    def forward(self, hidden_RD: Tensor, targets_R: Tensor, alignment: bool = False) -> Tensor:
-        """Log-probs of the targets; see `logprob_of`."""
+    def forward(self, hidden_RD: Tensor, targets_R: Tensor, alignment: bool = False, probing: bool = False) -> Tensor:
+        """Log-probs of the targets; see `logprob_of`. With `probing` what `probed` gives, and the hidden units,
+        `[R, 4 + D]`."""
 
         def of_chunk(hidden_CD: Tensor, targets_C: Tensor) -> Tensor:
-            return logprob_of(linear(hidden_CD, self.weight, self.bias), targets_C, alignment)
+            logits_CV = linear(hidden_CD, self.weight, self.bias)
+            if probing:
+                return torch.cat([probed(logits_CV, targets_C), hidden_CD.float()], -1)
+            return logprob_of(logits_CV, targets_C, alignment)
 
         pieces = [
             checkpoint(of_chunk, hidden_CD, targets_C, use_reentrant=False)
@@ -83,9 +97,11 @@ class PolicyModule(nn.Module):
         response_BL: Tensor,
         positions_BL: Tensor | None = None,
         alignment: bool = False,
+        probing: bool = False,
     ) -> Tensor:
         """Log-prob of every token that `response_BL` marks, `[R]` in float32 or wider, row by row; with `alignment`
-        `[R, 2]`, see `logprob_of`.
+        `[R, 2]`, see `logprob_of`; with `probing` what `ChunkedHead` gives then, without hidden units where there is
+        none.
 
         The first four are a `loop.batches.Rendering`: rows padded on the right, or sequences packed into one row. A
         sequence's first token has no log-prob and must not be marked.
@@ -95,9 +111,10 @@ class PolicyModule(nn.Module):
         targets_R = ids_BL[:, 1:][before_BL]
         if self.head is None:
             logits_BLV = self.model(ids_BL, **inputs).logits
-            return logprob_of(logits_BLV[:, :-1][before_BL], targets_R, alignment)
+            logits_RV = logits_BLV[:, :-1][before_BL]
+            return probed(logits_RV, targets_R) if probing else logprob_of(logits_RV, targets_R, alignment)
         hidden_BLD = self.model.base_model(ids_BL, **inputs).last_hidden_state
-        output: Tensor = self.head(hidden_BLD[:, :-1][before_BL], targets_R, alignment)
+        output: Tensor = self.head(hidden_BLD[:, :-1][before_BL], targets_R, alignment, probing)
         return output
 
 

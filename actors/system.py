@@ -254,6 +254,10 @@ class System:
         """See `Fleets`."""
         return self._serving.push(version)
 
+    def diagnose(self, lesson: Lesson, answers: Sequence[ShardRef], most: int) -> dict[str, float]:
+        """See `Fleets`."""
+        return self._learners.diagnose(lesson, answers, most)
+
     def export(self, version: PolicyVersion, folder: Path) -> None:
         """See `Fleets`."""
         self._learners.export(str(folder), model_card(self.task, version))

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from loop.commit_buffer import CommitBuffer
+from loop.diagnostics.judged import diagnose, of_summary
 from loop.errors import StoreFailed
 from loop.exports import export_folder, retain_exports, stand
 from loop.fleets import Lesson, Pushed
@@ -153,6 +154,10 @@ class Book:
     def close(self, round: Recorder, policy: PolicyVersion) -> None:
         """Summarise a round and tell everybody; the ledger comes first, `summary.json` last."""
         result = summarise(self.task, round, policy)
+        closed = [self.summary.initial, *self.summary.rounds] if round.number else []
+        if round.figures:
+            said = diagnose({**round.figures, **of_summary(result)}, closed)
+            result = dataclasses.replace(result, diagnostics=said)
         timeless = dataclasses.replace(result, seconds={}, checkpoint=None, hook={})
         row = RoundRow(round.number, result.policy, json.dumps(timeless.to_json(), sort_keys=True))
         self._append("rounds", round.number, [row])

@@ -23,6 +23,12 @@ def evaluates_in(config: RunConfig, number: int) -> bool:
     return is_due(config.evaluate.every, number, config.rounds) and not looks_ahead(config.algorithm, number)
 
 
+def diagnoses_in(config: RunConfig, number: int) -> bool:
+    """Whether a round is diagnosed; round 0 is where there is anything to compare with it."""
+    every = config.diagnostics.every
+    return every > 0 and is_due(every, number, config.rounds)
+
+
 def gates_in(config: RunConfig, number: int) -> bool:
     """Whether the gate's prompts are answered in a round: from the initial policy on, whenever a candidate is judged. A
     round that only looks ahead has no candidate."""

@@ -289,6 +289,16 @@ class GateConfig:
 
 
 @dataclass
+class DiagnosticsConfig:
+    """What is measured of each round besides its evaluation (docs/diagnostics.md)."""
+
+    every: int = elsewhere(1)
+    # rounds; 0: never
+    probe: int = elsewhere(32)
+    # of a round's examples that are passed through the learner once more, with twice as many held-out answers; 0: none
+
+
+@dataclass
 class ExportConfig:
     """Hugging Face checkpoints."""
 
@@ -401,6 +411,7 @@ class RunConfig:
     push: PushConfig = field(default_factory=PushConfig)
     evaluate: EvaluateConfig = field(default_factory=EvaluateConfig)
     gate: GateConfig = field(default_factory=GateConfig)
+    diagnostics: DiagnosticsConfig = field(default_factory=DiagnosticsConfig, metadata={"identity": False})
     export: ExportConfig = field(default_factory=ExportConfig)
     checkpoint: CheckpointConfig = field(default_factory=CheckpointConfig)
     ledger: LedgerConfig = field(default_factory=LedgerConfig)

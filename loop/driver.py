@@ -13,9 +13,10 @@ from dataclasses import replace
 from functools import partial
 
 from loop.book import Book
-from loop.cadence import evaluates_in, is_due, looks_ahead, saves_in
+from loop.cadence import diagnoses_in, evaluates_in, is_due, looks_ahead, saves_in
 from loop.config import Plan, RunConfig, StartFrom
 from loop.controls import TOLD
+from loop.diagnostics.measured import counted, measure
 from loop.drafting import draft
 from loop.errors import Stopped
 from loop.evaluation.measuring import evaluate
@@ -55,6 +56,8 @@ def run(task: Task, fleets: Fleets, book: Book) -> RunSummary:
         round.drain("pair", "examples", fleets.pair, judged(round, "verdicts"))
         candidate = learn(task, fleets, round, at, book.lesson(number))
         evaluate(task, fleets, round, candidate, book.trial.rivals())
+        if diagnoses_in(config, number):
+            diagnose(task, fleets, round, book.lesson(number))
         policy = gate(fleets, book, round, candidate)
         if exports_in(config, round):
             export(task, fleets, round, policy)
@@ -69,6 +72,8 @@ def begin(task: Task, fleets: Fleets, book: Book) -> None:
         round.note(f"This is a control run, {TOLD[control]}.")
     evaluate(task, fleets, round, policy, {})
     round.met(policy, task.model_digest, round.do("probe", fleets.meet), task.parent)
+    if diagnoses_in(task.config, round.number):
+        diagnose(task, fleets, round, Lesson(0, [], []))
     book.close(round, policy)
 
 
@@ -177,6 +182,19 @@ def gate(fleets: Fleets, book: Book, round: Recorder, candidate: PolicyVersion) 
 
     round.do("roll back", back)
     return incumbent
+
+
+def diagnose(task: Task, fleets: Fleets, round: Recorder, lesson: Lesson) -> None:
+    """Measure what is known to go wrong: from the round's shards, and from a probe of the learners, which stand at what
+    came of the lesson."""
+    most = task.config.diagnostics.probe
+
+    def figures() -> dict[str, float]:
+        answers = round.shards("evaluation_responses")
+        probed = fleets.diagnose(lesson, answers, most) if most else {}
+        return probed | measure(round.shards, task.prompts_path, str(lesson.policy)) | counted(round.count)
+
+    round.figures = round.do("diagnose", figures)
 
 
 def export(task: Task, fleets: Fleets, round: Recorder, policy: PolicyVersion) -> None:

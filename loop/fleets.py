@@ -170,6 +170,11 @@ class Fleets(Protocol):
         """Move the learners' weights, which are this version, into every engine and prove that they arrived."""
         ...
 
+    def diagnose(self, lesson: Lesson, answers: Sequence[ShardRef], most: int) -> dict[str, float]:
+        """Figures of a probe of the learners, which stand at the end of that lesson: at most so many of its examples,
+        and of the present policy's answers to held-out prompts twice as many; see `loop.diagnostics.probe`."""
+        ...
+
     def export(self, version: PolicyVersion, folder: Path) -> None:
         """Write the policy as a Hugging Face checkpoint."""
         ...

@@ -90,6 +90,7 @@ class Recorder:
         self.notes: list[str] = []
         self.report: LearnReport | None = None
         self.push_gap: float | None = None
+        self.figures: dict[str, float] = {}  # of the round's diagnostics
         self.checkpoint: Path | None = None
         self.candidate: PolicyVersion | None = None
         self.gate: GateResult | None = None

@@ -41,6 +41,8 @@ AT_LEAST: dict[str, float] = {
     "gate.every": 1,
     "gate.tolerance": 0,
     "gate.max_rejections": 1,
+    "diagnostics.every": 0,
+    "diagnostics.probe": 0,
     "export.every": 1,
     "export.keep": 0,
     "checkpoint.every": 1,

@@ -13,6 +13,7 @@ import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from actors.calls import wait
+from actors.learner import LearnerActor
 from actors.learner_contract import Frozen, LogProbsRequest
 from actors.learner_group import LearnerGroup
 from loop.config import (
@@ -27,6 +28,8 @@ from loop.shards import read_shards, write_shard
 from tests.actors.learner_kit import (
     Call,
     Data,
+    gathered,
+    inside,
     largest_difference,
     lesson,
     response,
@@ -37,6 +40,7 @@ from tests.actors.learner_kit import (
     write_data,
 )
 from tests.actors.learner_reference import fresh, logprobs, plain_training
+from tests.actors.probe_reference import figures, probed_round
 from tests.loop.factories import list_example, pair_example, single_example
 
 pytestmark = [pytest.mark.engine, pytest.mark.filterwarnings("ignore:The given NumPy array is not writable")]
@@ -224,6 +228,37 @@ def test_what_came_with_a_response_from_the_policy_is_not_computed_again(two: Le
     }
     whole = two.log_probs(refs, None, dataclasses.replace(request, table="all", own=False))
     assert len(read_shards(whole, AnchorLogProbs)) == 3
+
+
+@pytest.mark.parametrize(("ranks", "stage"), [(1, 0), (2, 2), (2, 3)])
+def test_a_probe_reads_what_a_plain_forward_pass_gives(
+    one: LearnerGroup, two: LearnerGroup, data: Data, small_model_path: str, tmp_path: Path, ranks: int, stage: int
+) -> None:
+    """On every rank the same, with the head's gradient worked out in parts; and learning goes on as if nothing was."""
+    probed, answers, rows = probed_round(data, str(tmp_path))
+    wanted, call = (
+        settings(small_model_path, ranks=ranks, zero_stage=stage),
+        Call(data.example_refs, data.response_refs),
+    )
+    following = lesson(call)
+
+    def work(host: LearnerActor) -> tuple[dict[str, float], dict[str, torch.Tensor]]:
+        from actors import head_gradient
+
+        head_gradient.PART = 500
+        learner = LearnerActor(host.rank, host.world, wanted)
+        learner.start(("", 0))
+        told = learner.diagnose(probed, answers, 20)
+        learner.learn(following, 1, 3)
+        return told, gathered(learner)
+
+    group = {1: one, 2: two}[ranks]
+    (told, weights), *others = inside(group, work)
+    assert all(other == told for other, _ in others)
+    expected = figures(small_model_path, data, rows)
+    assert {name: told[name] for name in expected} == pytest.approx(expected, rel=1e-4, abs=1e-5)
+    assert set(told) == {*expected, "kl_previous", "ideal_ranking_accuracy"} and told["kl_previous"] > 0
+    assert largest_difference(weights, fresh(group, wanted, [call])[1]) == 0
 
 
 def test_stream_export_and_probe_show_the_trained_weights(

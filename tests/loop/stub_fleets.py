@@ -89,6 +89,7 @@ class StubFleets:
         self.calls: list[str] = []
         self.asked: list[GenerateRequest] = []
         self.lessons: list[Lesson] = []
+        self.probed: list[tuple[int, int, int, int]] = []
         self.holds_round = 0
         self.ends = {0: "r0-s0"}
         self.serves = "r0-s0"
@@ -259,6 +260,11 @@ class StubFleets:
         assert str(version) == self.present, "it is the learners' weights that are moved"
         self.serves = str(version)
         return Pushed("{}", f"digest of {version}" + "'" * self.other_weights, 1e-6)
+
+    def diagnose(self, lesson: Lesson, answers: Sequence[ShardRef], most: int) -> dict[str, float]:
+        assert self.holds_round in (lesson.round, lesson.policy.round), "it is the learners' weights that are probed"
+        self.probed.append((lesson.round, len(lesson.examples), len(answers), most))
+        return {"chosen_change": 0.01 * lesson.round, "rejected_change": -0.5} if lesson.rows else {}
 
     def export(self, version: PolicyVersion, folder: Path) -> None:
         self.called("export")
