@@ -15,7 +15,8 @@ from loop.view.text import number
 
 PROMPTS = 6
 ROUNDS_SHOWN = 8
-LONGEST = 600
+LONGEST = 360
+"""Characters of a prompt or an answer that are shown."""
 
 CHOSEN = "select distinct prompt_id from evaluation_responses where round = {} order by prompt_id limit {}"
 ANSWERS = """

@@ -32,7 +32,14 @@ def learning_curves(run: RunSummary) -> list[Curves]:
     rounds = drawn(run)
     told = [
         _wins(rounds),
-        _one("kl", "Distance from the initial policy", "KL divergence, nats per answer", rounds, lambda one: one.kl, zero=True),
+        _one(
+            "kl",
+            "Distance from the initial policy",
+            "KL divergence, nats per answer",
+            rounds,
+            lambda one: one.kl,
+            zero=True,
+        ),
         _lengths(rounds),
         _one("loss", "Loss in training", "loss", rounds, lambda one: one.loss),
         _one("diversity", "Different answers", "share of answers that differ", rounds, lambda one: one.diversity, True),

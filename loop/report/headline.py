@@ -74,7 +74,11 @@ def _gold(before: RoundSummary, now: RoundSummary, change: Gain) -> tuple[Verdic
         said = f"Worse: on prompts kept apart from training the model now scores {is_now}, down from {was}."
         return "worse", said, f"The loss of {size} is more than chance explains."
     said = f"Not clearly better or worse: on prompts kept apart from training the model scores {is_now}, after {was}."
-    return "unclear", said, f"A difference of {size} may be chance: it takes more test prompts, or more rounds, to tell."
+    return (
+        "unclear",
+        said,
+        f"A difference of {size} may be chance: it takes more test prompts, or more rounds, to tell.",
+    )
 
 
 def _won(won: Comparison) -> tuple[Verdict, str, str | None]:

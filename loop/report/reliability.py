@@ -105,5 +105,3 @@ def reliability_plot(cases: Sequence[Case]) -> Curves | None:
 def _series(colour: int, number: int, bins: Sequence[Bin]) -> Series:
     points = tuple(Point(one.confidence, one.right, one.low, one.high) for one in bins)
     return Series(f"round {number}", points, colour)
-
-

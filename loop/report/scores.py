@@ -89,8 +89,7 @@ def sureness_plot(found: Binned) -> Histograms:
 
 def _rows(found: Binned) -> tuple[Histogram, ...]:
     return tuple(
-        Histogram(f"{number}", tuple(counts.get(b, 0) for b in range(BINS)))
-        for number, counts in found.counts.items()
+        Histogram(f"{number}", tuple(counts.get(b, 0) for b in range(BINS))) for number, counts in found.counts.items()
     )
 
 

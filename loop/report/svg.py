@@ -4,6 +4,7 @@ light or dark scheme; shapes and dashes tell the same as the colours."""
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 
 from markupsafe import Markup
 
@@ -16,7 +17,7 @@ WIDTH = 360
 LEFT, RIGHT, BOTTOM = 46, 12, 36
 HEIGHT = 190
 ROW = 16
-CHARACTER = 6.3
+CHARACTER = 5.9
 """Mean width of a character of a label."""
 
 PALETTE = 6
@@ -67,13 +68,13 @@ def _legend(entries: Sequence[tuple[Markup, str]]) -> tuple[list[Markup], float]
 
 def _shape(colour: int, x: float = 0.0, y: float = 0.0) -> Markup:
     """A series' mark: circle, square, triangle, diamond, bar or ring."""
-    kind = colour % PALETTE
+    hue, kind = colour % PALETTE, (colour + colour // PALETTE) % PALETTE
     if kind in (0, 5):
         return Markup('<circle cx="{:.1f}" cy="{:.1f}" r="3.4" class="m c{}{}"/>').format(
-            x, y, kind, " hollow" if kind == 5 else ""
+            x, y, hue, " hollow" if kind == 5 else ""
         )
     path = ("", "-3-3h6v6h-6z", "0-4l4 7h-8z", "0-4.4l4.4 4.4-4.4 4.4-4.4-4.4z", "-4-1.5h8v3h-8z")[kind]
-    return Markup('<path d="M{:.1f} {:.1f}m{}" class="m c{}"/>').format(x, y, path, kind)
+    return Markup('<path d="M{:.1f} {:.1f}m{}" class="m c{}"/>').format(x, y, path, hue)
 
 
 def _cross(colour: int, x: float = 0.0, y: float = 0.0) -> Markup:
@@ -99,8 +100,9 @@ def _curves(plot: Curves) -> Markup:
     x_bounds = (0.0 if min(along) >= 0 and not rounds else None, 1.0 if plot.x_unit == "percent" else None)
     x = Scale(*extent(along, *x_bounds), LEFT, WIDTH - RIGHT)
     parts += _axes(plot, x, y, rounds)
-    for one in plot.series:
-        parts += _series(one, x, y)
+    for at, one in enumerate(plot.series):  # beside each other, so that no interval hides another
+        aside = 4.0 * (at - (len(plot.series) - 1) / 2) if rounds else 0.0
+        parts += _series(one, replace(x, start=x.start + aside, end=x.end + aside), y)
     return _svg(plot, bottom + BOTTOM, _told(plot), parts)
 
 
@@ -138,7 +140,7 @@ def _series(one: Series, x: Scale, y: Scale) -> list[Markup]:
         parts.append(Markup('<polyline points="{}" class="l c{}"/>').format(places, colour))
     for point in one.points:
         if len(one.points) <= 60 or point.crossed:
-            parts.append((_cross if point.crossed else _shape)(colour, x(point.x), y(point.y)))
+            parts.append((_cross if point.crossed else _shape)(one.colour, x(point.x), y(point.y)))
         if point.label:
             parts.append(_text(x(point.x) + 6, y(point.y) - 5, point.label, "", "halo"))
     return parts
@@ -188,9 +190,7 @@ def _bars(plot: Bars) -> Markup:
 
 
 def _parts(plot: Bars, parts_P: Sequence[float]) -> str:
-    return ", ".join(
-        f"{name} {duration(value)}" for name, value in zip(plot.parts, parts_P, strict=True) if value > 0
-    )
+    return ", ".join(f"{name} {duration(value)}" for name, value in zip(plot.parts, parts_P, strict=True) if value > 0)
 
 
 def _swatch(part: int) -> Markup:
