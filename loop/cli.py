@@ -126,8 +126,8 @@ def parser() -> argparse.ArgumentParser:
     report = commands.add_parser(
         "report",
         help="what runs came to, as a page for a browser",
-        description="Write a run's report.html anew (every round does) and print its headline, or compare several runs "
-        "in one page and a table. A page is one file that loads nothing from anywhere.",
+        description="Write a run's report.html anew (every round does) and print its headline,\n"
+        "or compare several runs in one page and a table.\nA page is one file that loads nothing from anywhere.",
         epilog=REPORT_EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )

@@ -77,7 +77,7 @@ def _gold(before: RoundSummary, now: RoundSummary, change: Gain) -> tuple[Verdic
     return (
         "unclear",
         said,
-        f"A difference of {size} may be chance: it takes more test prompts, or more rounds, to tell.",
+        f"A difference of {size} may be chance: more test prompts or more rounds would tell.",
     )
 
 

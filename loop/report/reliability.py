@@ -98,7 +98,8 @@ def reliability_plot(cases: Sequence[Case]) -> Curves | None:
     return Curves(
         "reliability", "Can the judge's confidence be believed?", "probability that it gives its choice",
         "share of choices that are right", drawn, unit="percent", x_unit="percent", diagonal=True,
-        note="On the dashed line it is as often right as it says; below it is too sure of itself. Confidences of fewer than 10 cases are not drawn.",
+        note="On the dashed line it is as often right as it says; below it is too sure of itself. Confidences of fewer "
+        "than 10 cases are not drawn.",
     )  # fmt: skip
 
 

@@ -83,7 +83,8 @@ def sureness_plot(found: Binned) -> Histograms:
     """How sure the judge's comparisons are, a row for each round."""
     return Histograms(
         "sure", "How sure the judge is", "probability of the preferred answer",
-        found.low, found.high, _rows(found), "Both orders averaged: 0.5 is a tie, 1 a certain preference. Each row is a round.",
+        found.low, found.high, _rows(found),
+        "Both orders averaged: 0.5 is a tie, 1 a certain preference. Each row is a round.",
     )  # fmt: skip
 
 
@@ -107,5 +108,5 @@ def reward_plot(run: RunSummary, rewards: Mapping[str, float]) -> Curves | None:
     return Curves(
         "reward", "Reward against gold score", "mean score by the judge, training prompts", "gold score",
         (Series("policies", points, 0),), unit="percent",
-        note="Numbers are rounds. Where reward goes on rising and gold falls, the policy has learnt to please the judge.",
+        note="Numbers are rounds. Where reward goes on rising and gold falls, the policy only pleases the judge.",
     )  # fmt: skip

@@ -74,10 +74,17 @@ def _values(letters: Sequence[str], values: Sequence[str]) -> str:
     return ", ".join(f"{letter} {value}" for letter, value in zip(letters, values, strict=True))
 
 
+def table_of(comparing: Comparing) -> list[tuple[str, ...]]:
+    """Header and rows; columns that say nothing of any run are left out."""
+    rows = [header_of(comparing.runs[0].letter), *map(cells_of, comparing.runs)]
+    told = [at for at in range(len(rows[0])) if any(row[at] != NOTHING for row in rows[1:])]
+    return [tuple(row[at] for at in told) for row in rows]
+
+
 def _table(comparing: Comparing, width: int) -> list[Line]:
-    header = header_of(comparing.runs[0].letter)
-    rows = [header, *map(cells_of, comparing.runs)]
-    shown = [at for at in range(len(header)) if any(row[at] != NOTHING for row in rows[1:])]
+    rows = table_of(comparing)
+    header = rows[0]
+    shown = list(range(len(header)))
     for name in OPTIONAL:
         if sum(_width(rows, at) + 2 for at in shown) - 2 > width:
             shown = [at for at in shown if header[at] != name]

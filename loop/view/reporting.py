@@ -23,7 +23,7 @@ from loop.report.writing import FILE_NAME, page_of, report_of
 from loop.store import open_store
 from loop.summary import RoundSummary, RunSummary, read_summary
 from loop.view import PLAIN_WIDTH
-from loop.view.comparison_lines import TONES, cells_of, comparison_lines, header_of
+from loop.view.comparison_lines import TONES, comparison_lines, table_of
 from loop.view.inspection import portable, show
 from loop.view.text import Line, visible, wrapped
 
@@ -72,8 +72,7 @@ def _page(comparing: Comparing) -> bytes:
         "compare.html.j2",
         comparing=comparing,
         names=" · ".join(one.run.run for one in comparing.runs),
-        header=header_of(comparing.runs[0].letter),
-        rows=[cells_of(one) for one in comparing.runs],
+        table=table_of(comparing),
     ).encode()
 
 
