@@ -38,7 +38,7 @@ def _svg(plot: Plot, height: float, description: str, parts: Iterable[Markup]) -
     head = Markup(
         '<svg viewBox="0 0 {} {:.0f}" role="img" aria-labelledby="{key}-t {key}-d">'
         '<title id="{key}-t">{}</title><desc id="{key}-d">{}</desc>'
-    ).format(WIDTH, height, plot.title, description, key=plot.key)
+    ).format(WIDTH, height, shown(plot.title, 200), shown(description, 4000), key=plot.key)
     return head + Markup("").join(parts) + Markup("</svg>")
 
 
