@@ -33,8 +33,8 @@ class Series:
 @dataclass(frozen=True, slots=True)
 class Curves:
     """Series over shared axes. `key` names the plot inside its page, `level` is a line across at a value of y,
-    `diagonal` one where both axes agree. `crosses` says what a crossed point is. `from_zero`: the axis of y begins at 0,
-    so that what hardly changes looks as if it hardly changed."""
+    `diagonal` one where both axes agree. `crosses` says what a crossed point is.
+    `from_zero`: the axis of y begins there, so that what hardly changes looks as if it hardly changed."""
 
     key: str
     title: str

@@ -46,7 +46,7 @@ def report(runs: Sequence[str], out: str | None, as_json: bool) -> int:
     else:
         path = _placed(out, Path(COMPARED))
         comparing = compare(summaries, [meaning(held_config(folder)) for folder in folders])
-        _write(path, _page(comparing))
+        _write(path, compared_page(comparing))
         told, lines = _compared(comparing), comparison_lines(comparing, width)
     if as_json:
         print(json.dumps(portable({"report": str(path), **told}), indent=2, ensure_ascii=False))
@@ -67,7 +67,8 @@ def _write(path: Path, page: bytes) -> None:
     open_store(path.parent).write(path.name, page)
 
 
-def _page(comparing: Comparing) -> bytes:
+def compared_page(comparing: Comparing) -> bytes:
+    """The page of several runs as UTF-8."""
     return rendered(
         "compare.html.j2",
         comparing=comparing,

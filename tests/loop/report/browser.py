@@ -10,6 +10,7 @@ import os
 import select
 import shutil
 import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -34,6 +35,15 @@ FLAGS = (
 )
 
 TIMEOUT_S = 120.0
+
+AS_3_AND_4 = """
+import fcntl, os, sys
+ends = [fcntl.fcntl(int(end), fcntl.F_DUPFD, 10) for end in sys.argv[1:3]]
+os.dup2(ends[0], 3)
+os.dup2(ends[1], 4)
+os.execvp(sys.argv[3], sys.argv[3:])
+"""
+"""Starts the browser with the pipes where it looks for them."""
 
 
 def executable() -> str | None:
@@ -138,7 +148,7 @@ def browser(profile: Path) -> Iterator[Page]:
     theirs, answers = os.pipe()
     command = [program, *FLAGS, f"--user-data-dir={profile}"]
     process = subprocess.Popen(
-        ["sh", "-c", f'exec "$0" "$@" 3<&{commands} 4>&{answers}', *command],
+        [sys.executable, "-c", AS_3_AND_4, str(commands), str(answers), *command],
         pass_fds=(commands, answers),
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,

@@ -73,7 +73,11 @@ def test_a_run_under_way_says_so() -> None:
 
 @pytest.mark.parametrize(
     ("rate", "verdict", "begin"),
-    [(0.6, "better", "Better: its"), (0.4, "worse", "Worse: its"), (0.52, "unclear", "Not clearly better or worse: its")],
+    [
+        (0.6, "better", "Better: its"),
+        (0.4, "worse", "Worse: its"),
+        (0.52, "unclear", "Not clearly better or"),
+    ],
 )
 def test_without_reference_answers_win_rates_speak(rate: float, verdict: str, begin: str) -> None:
     bare = replace(scored(1, 100), gold_score=None, gold_low=None, gold_high=None, versus=[versus("initial", rate)])

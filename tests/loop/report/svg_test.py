@@ -100,5 +100,7 @@ def test_names_are_escaped() -> None:
 def test_shapes_differ_where_colours_begin_again() -> None:
     series = tuple(Series(str(at), (Point(1, float(at)),), at) for at in range(12))
     root = parsed(Curves("k", "t", "round", "y", series))
-    marks = [(one.tag, one.get("class"), re.sub(r"^M\S+ [\d.]+", "", one.get("d") or "")) for one in of_class(root, "m")]
+    marks = [
+        (one.tag, one.get("class"), re.sub(r"^M\S+ [\d.]+", "", one.get("d") or "")) for one in of_class(root, "m")
+    ]
     assert len(set(marks)) == 12
