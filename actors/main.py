@@ -48,6 +48,12 @@ def _inspect(given: Namespace) -> int:
     return inspect(given.run, given.example, given.sql, given.json)
 
 
+def _report(given: Namespace) -> int:
+    from loop.view.reporting import report
+
+    return report(given.runs, given.out, given.json)
+
+
 def _judge(given: Namespace) -> int:
     from actors.judge_command import judge
 
@@ -77,6 +83,7 @@ COMMANDS: dict[str, Callable[[Namespace], int]] = {
     "resume": _resume,
     "scale": _scale,
     "inspect": _inspect,
+    "report": _report,
     "judge": _judge,
     "bench": _bench,
 }

@@ -37,6 +37,12 @@ examples:
   ratchet inspect demo --sql "select round, count(*) from responses group by round"
 """
 
+REPORT_EPILOG = """\
+examples:
+  ratchet report demo                               writes report.html in the run's folder anew, prints its headline
+  ratchet report osp-osp-self-1a2b demo             both runs in one page, curves over each other
+"""
+
 JUDGE_EPILOG = """\
 examples:
   ratchet judge conf/demo/preferences.jsonl experiment=demo judge=reward_model
@@ -117,6 +123,19 @@ def parser() -> argparse.ArgumentParser:
     inspect.add_argument("example", nargs="?", metavar="EXAMPLE", help="id of an example, or how it begins")
     inspect.add_argument("--sql", metavar="QUERY", help="DuckDB's SQL; the ledger's tables are views")
     inspect.add_argument("--json", action="store_true", help="print JSON")
+    report = commands.add_parser(
+        "report",
+        help="what runs came to, as a page for a browser",
+        description="Write a run's report.html anew (every round does) and print its headline,\n"
+        "or compare several runs in one page and a table.\nA page is one file that loads nothing from anywhere.",
+        epilog=REPORT_EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    report.add_argument("runs", nargs="+", metavar="RUN", help=RUN_HELP)
+    report.add_argument(
+        "--out", metavar="FILE", help="where the page goes; otherwise into the run's folder, for several runs here"
+    )
+    report.add_argument("--json", action="store_true", help="print JSON")
     judge = commands.add_parser(
         "judge",
         help="study a judge on preferences that are known",

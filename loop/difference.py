@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import takewhile
 from pathlib import Path
 from typing import Any
@@ -39,6 +39,15 @@ def difference(held: Mapping[str, Any], wanted: Mapping[str, Any]) -> list[str]:
     nothing = object()
     changed = [key for key in keys if before.get(key, nothing) != after.get(key, nothing)]
     return [f"{key}: {_change(_shown(before, key), _shown(after, key))}" for key in changed]
+
+
+def differing(many: Sequence[Mapping[str, Any]]) -> list[tuple[str, list[str]]]:
+    """The keys whose values are not the same everywhere, in the order of the keys, each with its value in each of them.
+    Plain data as for `difference`."""
+    flat = [dict(_flat(one)) for one in many]
+    keys = dict.fromkeys(key for one in flat for key in one)
+    values = [(key, [_shown(one, key) for one in flat]) for key in keys]
+    return [(key, list(map(_cut, some))) for key, some in values if len(set(some)) > 1]
 
 
 def held_config(folder: Path) -> RunConfig:
