@@ -15,11 +15,12 @@ import ray
 from ray.exceptions import RayError
 
 from actors.calls import clause, is_death, translated
-from actors.fleet_events import FleetEvent, ignore
+from actors.fleet_events import FleetEvent, ignore, unseen
 from actors.supervised import Supervised
 from loop.errors import InfrastructureFailed
 from loop.fleet_actor import FleetLimits
 from loop.fleet_state import retry_helps
+from loop.pulse import FleetSnapshot
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -41,6 +42,7 @@ class Fleet(Supervised, Generic[Item, Result]):
         depends_on: a fleet whose actors these call. When a call fails because of one of them, nothing is dispatched
             until that whole fleet is well again, and the call is repeated.
         on_event: told what befalls actors and shards.
+        on_change: told how the fleet is, whenever that has changed before something is waited for.
         clock: seconds, never going back.
     """
 
@@ -55,10 +57,19 @@ class Fleet(Supervised, Generic[Item, Result]):
         refresh: Callable[[Any], bool] | None = None,
         depends_on: Fleet[Any, Any] | None = None,
         on_event: Callable[[FleetEvent], None] = ignore,
+        on_change: Callable[[FleetSnapshot], None] = unseen,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         super().__init__(
-            name, handles, limits, noun=noun, version=version, refresh=refresh, on_event=on_event, clock=clock
+            name,
+            handles,
+            limits,
+            noun=noun,
+            version=version,
+            refresh=refresh,
+            on_event=on_event,
+            on_change=on_change,
+            clock=clock,
         )
         self._depends_on = depends_on
         self._calls: dict[Any, _Call] = {}
@@ -87,6 +98,7 @@ class Fleet(Supervised, Generic[Item, Result]):
             self._state = self._state.forgotten(job.items)
             for key in job.items:
                 del self._jobs[key]
+            self._show()
 
     def _dispatch(self, job: _Job) -> None:
         """Give out what actors are free for. New items come from `job` only, lost ones from any."""

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+from loop.pulse import FleetSnapshot
+
 EventKind = Literal["died", "restarted", "straggler", "shard"]
 
 
@@ -26,3 +28,7 @@ class FleetEvent:
 
 def ignore(event: FleetEvent) -> None:
     """What befalls actors is of no interest."""
+
+
+def unseen(snapshot: FleetSnapshot) -> None:
+    """How a fleet is is of no interest."""

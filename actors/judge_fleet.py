@@ -41,6 +41,7 @@ def judge_fleet(
         version=bench.label,
         refresh=begin,
         on_event=told.fleet,
+        on_change=told.changed,
     )
 
 

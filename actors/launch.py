@@ -43,7 +43,7 @@ from loop.status import State
 from loop.summary import RunSummary
 from loop.sweeping import points_of
 from loop.task import Task
-from loop.tracker import open_tracker
+from loop.tracking import open_tracker
 from loop.validation import held_out_columns, required_columns, validate
 from loop.view import View, open_view
 
@@ -161,7 +161,11 @@ def execute(task: Task, view: View, started: float) -> RunSummary:
     from actors.system import System  # Ray, vLLM and DeepSpeed: seconds to import
 
     terminate_as_interrupt()
-    return _conducted(task, view, started, lambda task, book: System(task, book.told, view.notice, book.rounds_closed))
+
+    def new(task: Task, book: Book) -> System:
+        return System(task, book.told, view.notice, book.rounds_closed, book.pulse.fleet)
+
+    return _conducted(task, view, started, new)
 
 
 def run_in(system: System, config: RunConfig, view: View) -> RunSummary:
@@ -175,7 +179,7 @@ def run_in(system: System, config: RunConfig, view: View) -> RunSummary:
     system.require_fit(task)
 
     def adopted(task: Task, book: Book) -> AbstractContextManager[System]:
-        return nullcontext(system.adopt(task, book.told, view.notice, book.rounds_closed))
+        return nullcontext(system.adopt(task, book.told, view.notice, book.rounds_closed, book.pulse.fleet))
 
     with locked(task.folder):
         return _conducted(task, view, started, adopted)

@@ -147,7 +147,7 @@ class LearnerActor:
             return LearnReport()
         told = digest_of("lesson", round, seed, [example.example_id for example in examples])
         if self.progress.report is not None and (self.progress.round, self.progress.lesson) == (round, told):
-            return self.progress.report
+            return self._report(self.progress.report)
         if lesson.start is not None and self.progress.round not in (lesson.start, round):
             self.rollback(lesson.start, carry_optimizer=True)
         loss = self.trainer.loss
@@ -163,12 +163,16 @@ class LearnerActor:
             if at + 1 < len(work.steps) and (asked or (every.steps and (at + 1) % every.steps == 0)):
                 self.checkpoints.save(self.progress, (lesson.start, lesson.incumbent))
                 if asked:
-                    return report_of(self.progress.outcomes, loss.row.kind, work.rates[at], paused=True)
+                    return self._report(report_of(self.progress.outcomes, loss.row.kind, work.rates[at], paused=True))
         report = report_of(self.progress.outcomes, loss.row.kind, work.rates[-1])
         self.progress = dataclasses.replace(self.progress, report=report)
         if self.trainer.any_rank(self._pause_in == round) or is_due(every.every, round, rounds):
             self.checkpoints.save(self.progress, (lesson.start, lesson.incumbent))
-        return report
+        return self._report(report)
+
+    def _report(self, report: LearnReport) -> LearnReport:
+        """A report with its steps one by one, which a checkpoint keeps beside it."""
+        return dataclasses.replace(report, outcomes=self.progress.outcomes)
 
     def _take_up(self, progress: Progress, seed: int) -> None:
         """Before a phase's first step the weights and the optimiser are reset, if the recipe says so, the loss's state

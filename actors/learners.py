@@ -14,6 +14,7 @@ from loop.cadence import checkpoint_every, is_due
 from loop.errors import EnginesDied, InfrastructureFailed, ProcessDied, TimedOut
 from loop.fleets import Lesson
 from loop.learning import LearnReport, Restored
+from loop.pulse import FleetSnapshot
 from loop.push import Reading
 from loop.records import ShardRef, seed_of
 from loop.task import Task
@@ -34,11 +35,15 @@ class Learners:
         self.task = task
         self.config = task.config
         self._deaths = 0
+        self._show("restarting")
         self._moved = False  # whether they stand anywhere but at the initial policy, which engines are met with
         self._back_to: int | None = None  # the round to whose end they went back and after which they learnt nothing
         self._lessons: list[Lesson] = []
         self._known_after = 0  # the lessons of all rounds after this one are kept
         self._saved: list[int] = []
+
+    def _show(self, health: str) -> None:
+        self.told.changed(FleetSnapshot("learner", {health: self.group.ranks}))
 
     def begin(self, task: Task) -> None:
         """Belong to another run, from its initial policy on."""
@@ -116,12 +121,15 @@ class Learners:
                 if died is not None:
                     self._revive()
                     died = None
-                return work()
+                done = work()
+                self._show("healthy")
+                return done
             except EnginesDied:
                 raise
             except (ProcessDied, TimedOut) as error:
                 died = error
                 self._deaths += 1
+                self._show("dead")
                 self.told.learners("died", str(error))
                 if self._deaths > self.config.fleet.max_restarts:
                     raise InfrastructureFailed(
@@ -132,6 +140,7 @@ class Learners:
 
     def _revive(self) -> None:
         started = time.monotonic()
+        self._show("restarting")
         self.group.restart()
         where = f"at round {self._take_up()}" if self._moved else "at the initial policy"
         self.told.learners("restarted", where, time.monotonic() - started)

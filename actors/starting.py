@@ -13,7 +13,7 @@ import ray
 
 from actors import cluster
 from actors.engine_settings import EngineSpec
-from actors.fleet_events import FleetEvent
+from actors.fleet_events import FleetEvent, unseen
 from actors.judge import Bench, JudgeActor
 from actors.judges.building import build_both
 from actors.learner_contract import LearnerSettings
@@ -25,16 +25,27 @@ from loop.config import FleetConfig, RunConfig
 from loop.fleet_actor import FleetLimits
 from loop.judge_config import JudgeConfig
 from loop.judges.capabilities import examiner_of, hosting
+from loop.pulse import FleetSnapshot
 from loop.records import INITIAL, Telemetry, digest_of
 from loop.task import Task
 
 
 class Told:
-    """Passes on what befalls actors: everything to telemetry, deaths and returns to a person too."""
+    """Passes on what befalls actors: all to telemetry, deaths and returns to a person too, and how fleets are."""
 
-    def __init__(self, tell: Callable[[Telemetry], None], notice: Callable[[str], None]) -> None:
+    def __init__(
+        self,
+        tell: Callable[[Telemetry], None],
+        notice: Callable[[str], None],
+        show: Callable[[FleetSnapshot], None] = unseen,
+    ) -> None:
         self.tell = tell
         self.notice = notice
+        self.show = show
+
+    def changed(self, snapshot: FleetSnapshot) -> None:
+        """A fleet is like this now."""
+        self.show(snapshot)
 
     def fleet(self, event: FleetEvent) -> None:
         """An event of a fleet."""

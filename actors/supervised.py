@@ -15,10 +15,11 @@ import ray
 from ray.exceptions import ActorDiedError, RayError
 
 from actors.calls import is_death, raised_while_made, reason_of
-from actors.fleet_events import EventKind, FleetEvent, ignore
+from actors.fleet_events import EventKind, FleetEvent, ignore, unseen
 from loop.errors import InfrastructureFailed
 from loop.fleet_actor import Action, FleetLimits, Health
 from loop.fleet_state import FleetState, retry_helps
+from loop.pulse import FleetSnapshot, snapshot_of
 
 RESTARTABLE = {"max_restarts": -1, "max_task_retries": 0}
 """Ray's options of an actor that a fleet supervises: Ray restarts it as often as it dies, until the fleet ends it."""
@@ -37,12 +38,15 @@ class Supervised:
         version: str | None = None,
         refresh: Callable[[Any], bool] | None = None,
         on_event: Callable[[FleetEvent], None] = ignore,
+        on_change: Callable[[FleetSnapshot], None] = unseen,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.name = name
         self.noun = noun
         self._refresh = refresh
         self._on_event = on_event
+        self._on_change = on_change
+        self._shown: FleetSnapshot | None = None
         self._clock = clock
         self._state = FleetState(limits, version)
         self._handles: dict[int, Any] = {}
@@ -98,6 +102,7 @@ class Supervised:
         self._act(refresh)
         while not self._state.settled(stale_too=not refresh):
             self._turn(refresh)
+        self._show()
         self._require_actors()
 
     def doubt(self) -> None:
@@ -119,6 +124,7 @@ class Supervised:
         for fleet in watched:
             fleet._act(push)
             fleet._require_actors()
+            fleet._show()
         references = [reference for fleet in watched for reference in fleet._references()]
         if not references:
             return
@@ -128,6 +134,13 @@ class Supervised:
             fleet._take(ready)
             fleet._take_deadlines()
             fleet._act(push)
+
+    def _show(self) -> None:
+        """Tell how the fleet is, if that is news."""
+        now = snapshot_of(self.noun, self._state)
+        if now != self._shown:
+            self._shown = now
+            self._on_change(now)
 
     def _watched(self) -> list[Supervised]:
         """The fleets whose actors are waited for."""

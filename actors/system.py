@@ -15,6 +15,7 @@ import ray
 from actors import cluster
 from actors.adopting import refuse_other_actors
 from actors.fleet import Fleet
+from actors.fleet_events import unseen
 from actors.judge import CheckRequest
 from actors.judge_fleet import judge_fleet, taken_over
 from actors.learner_contract import LogProbsRequest
@@ -33,6 +34,7 @@ from loop.judges.capabilities import hosting
 from loop.learning import LearnReport, Restored
 from loop.lessons import examples_of
 from loop.model_card import model_card
+from loop.pulse import FleetSnapshot
 from loop.recipe import anchors_of, samples_alone
 from loop.records import INITIAL, PolicyVersion, ShardRef, Telemetry
 from loop.sampling import GenerateRequest
@@ -45,15 +47,21 @@ class System:
     """Engines, judges and learner ranks of a run, and of others after it. Use as a context: leaving it ends what it
     started.
 
-    `tell` gets what befalls actors, for telemetry; `notice` sentences for a person; `round` is the first one to come.
+    `tell` gets what befalls actors, for telemetry; `notice` sentences for a person; `show` how fleets are; `round` is
+    the first one to come.
     """
 
     def __init__(
-        self, task: Task, tell: Callable[[Telemetry], None], notice: Callable[[str], None], round: int = 0
+        self,
+        task: Task,
+        tell: Callable[[Telemetry], None],
+        notice: Callable[[str], None],
+        round: int = 0,
+        show: Callable[[FleetSnapshot], None] = unseen,
     ) -> None:
         self.task = task
         self.config: RunConfig = task.config
-        self._told = Told(tell, notice)
+        self._told = Told(tell, notice, show)
         self._judge = judge_of(self.config, max(round, 1))
 
     def __enter__(self) -> System:
@@ -92,6 +100,7 @@ class System:
             version=str(INITIAL),
             refresh=lambda engine: self._serving.refresh(engine),
             on_event=self._told.fleet,
+            on_change=self._told.changed,
         )
 
     def require_fit(self, task: Task) -> None:
@@ -99,14 +108,19 @@ class System:
         refuse_other_actors(self.task, task)
 
     def adopt(
-        self, task: Task, tell: Callable[[Telemetry], None], notice: Callable[[str], None], round: int = 0
+        self,
+        task: Task,
+        tell: Callable[[Telemetry], None],
+        notice: Callable[[str], None],
+        round: int = 0,
+        show: Callable[[FleetSnapshot], None] = unseen,
     ) -> System:
         """Serve another run from now on, with the same processes, as a new system would: engines and learners hold the
         initial policy, and nothing is left of the run before. Raises: Refused when the run needs other processes."""
         self.require_fit(task)
         held = self.task, self._judge
         self.task, self.config = task, task.config
-        self._told.tell, self._told.notice = tell, notice
+        self._told.tell, self._told.notice, self._told.show = tell, notice, show
         self._require_gpus()
         self._judge = judge_of(self.config, max(round, 1))
         self._rollouts = self._engine_fleet(self._rollouts.handles)

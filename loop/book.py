@@ -20,18 +20,20 @@ from loop.exports import export_folder, retain_exports, stand
 from loop.fleets import Lesson, Pushed
 from loop.gate.standing import standing
 from loop.gate.trial import Trial
+from loop.learning import LearnReport
 from loop.ledger import TABLES, Ledger
 from loop.lessons import Gated, beginnings, lesson_of, replays, rounds_needed
+from loop.pulse import Pulse
 from loop.recorder import Recorder
 from loop.records import INITIAL, PolicyVersion, RoundRow, ShardRef, Telemetry
 from loop.requests import Moment
 from loop.shards import from_table, is_damaged, write_shard
-from loop.shown_examples import shown_examples
 from loop.status import State, Status, write_status
 from loop.summarising import summarise
 from loop.summary import RoundSummary, RunSummary, read_summary_if_any, write_summary
 from loop.task import Task
-from loop.tracker import Tracker
+from loop.tracking import Tracker
+from loop.tracking.details import tell_details
 from loop.view import View
 
 BEFORE_LEARNING = (
@@ -77,6 +79,9 @@ class Book:
         self.peak_memory = peak_memory
         self.started = started
         self.examples_shown = examples_shown
+        self.pulse = Pulse()
+        view.live(self.pulse)
+        tracker.watch(self.pulse)
         self._open: Recorder | None = None
         self._events: list[Telemetry] = []
         self.summary, self._seconds_before = self._read_back(blank)
@@ -96,7 +101,7 @@ class Book:
 
     def round(self, number: int) -> Recorder:
         """A recorder for one round."""
-        self._open = Recorder(number, self.ledger, self.buffer, self.view, self.status, self.first_token)
+        self._open = Recorder(number, self.ledger, self.buffer, self.view, self.status, self.made, self.learnt)
         return self._open
 
     def lesson(self, number: int) -> Lesson:
@@ -164,11 +169,9 @@ class Book:
         self._write_events(round)
         self.ledger.tidy(round.number)
         self.view.round_done(result, self.summary.initial if round.number else result)
+        self.pulse.closed(result)
         self.tracker.round(result)
-        if round.number and self.examples_shown:
-            self.tracker.examples(
-                round.number, shown_examples(round.shards, self.task.prompts_path, self.examples_shown)
-            )
+        self._tell_details(round.number, round.shards)
         self._open = None
         self._digests |= round.digests
         if not round.number:
@@ -193,18 +196,30 @@ class Book:
         if exported := next((place for place in places if place.is_dir()), None):
             stand(self.folder, exported)
 
+    def _tell_details(self, number: int, shards_of: Callable[[str], list[ShardRef]]) -> None:
+        if self.examples_shown:
+            tell_details(self.tracker, number, shards_of, self.task.prompts_path, self.examples_shown)
+
     def told(self, event: Telemetry) -> None:
         """What befell an actor; kept for the round that is open."""
+        self.pulse.happened(event)
         number = self._open.number if self._open else self.rounds_closed
         self._events.append(dataclasses.replace(event, round=number))
 
     def status(self, round: int, phases: list[str], state: State = "running") -> None:
         """Tell whoever looks into the folder what is going on, where it can be told."""
+        self.pulse.phases(phases)
         with suppress(StoreFailed):
             write_status(self.folder, Status.now(self.driver, round, phases, state))
 
-    def first_token(self) -> None:
+    def learnt(self, round: int, report: LearnReport) -> None:
+        """Called when a learn phase ended."""
+        self.pulse.learnt(report)
+        self.tracker.learnt(round, self.moment(round).policy.step, report)
+
+    def made(self, phase: str, ref: ShardRef) -> None:
         """Called when a shard was made: the first one shows how long the start took."""
+        self.pulse.made(phase, ref)
         if self.summary.seconds_to_first_token is None:
             self._update(seconds_to_first_token=time.monotonic() - self.started)
 
@@ -243,10 +258,10 @@ class Book:
             told = RoundSummary.from_json(json.loads(row.summary))
             if (known := timed.get(row.round)) is not None:
                 told = dataclasses.replace(told, seconds=known.seconds, hook=known.hook)
-            else:
-                self.tracker.round(told)
             export = export_folder(self.folder, row.round)
             closed.append(dataclasses.replace(told, checkpoint=str(export) if export.is_dir() else None))
+            self.tracker.round(closed[-1])
+        self._tell_details(closed[-1].round, lambda table: [*self.ledger.committed(table, closed[-1].round).values()])
         summary = dataclasses.replace(
             blank,
             initial=closed[0],

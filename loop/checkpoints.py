@@ -97,7 +97,7 @@ def _progress(read: dict[str, Any]) -> Progress:
     )
     report = read["report"]
     if report is not None:
-        report = LearnReport(**{**report, "bad_examples": tuple(report["bad_examples"])})
+        report = LearnReport(**{**report, "bad_examples": tuple(report["bad_examples"]), "outcomes": ()})
     return Progress(**{**read, "outcomes": outcomes, "report": report})
 
 

@@ -387,6 +387,10 @@ class TrackerConfig:
     entity: str | None = elsewhere(None)
     examples: int = elsewhere(32)
     # rows of the table of examples logged each round
+    texts: bool = elsewhere(True)
+    # whether prompts, answers and a judge's replies go there; false: numbers and ids only
+    upload: bool = elsewhere(False)
+    # whether exported checkpoints are uploaded; false: an artifact names the files and where they lie
 
 
 @dataclass

@@ -29,7 +29,8 @@ class LearnReport:
     whose). `loss` and `terms` (by the names in `TERMS` of the loss's kind) are means over applied steps' examples,
     `grad_norm` (before clipping) over applied steps; `lr` is that of the last step. `tokens` counts prompt and response
     tokens passed through the model for a gradient, without padding. Log-ratios are in nats. `paused`: the phase was
-    left at a checkpoint inside it because someone asked; the report covers the steps made so far.
+    left at a checkpoint inside it because someone asked; the report covers the steps made so far. `outcomes` are its
+    steps one by one, for whoever draws them.
     """
 
     steps: int = 0
@@ -43,6 +44,7 @@ class LearnReport:
     tokens: int = 0
     seconds: float = 0.0
     paused: bool = False
+    outcomes: tuple[StepOutcome, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -67,7 +67,8 @@ Item = TypeVar("Item", bound=HasShard)
 class Recorder:
     """One round's record: shard handles and summed statistics by table, seconds by phase, sentences worth telling.
 
-    `on_phase` is told the phases under way whenever they change; `on_shard` every shard that was made now.
+    `on_phase` is told the phases under way whenever they change; `on_shard` every shard that was made now, with its
+    phase; `on_report` what the learn phase came to.
     """
 
     def __init__(
@@ -77,7 +78,8 @@ class Recorder:
         buffer: CommitBuffer,
         view: View,
         on_phase: Callable[[int, list[str]], None],
-        on_shard: Callable[[], None],
+        on_shard: Callable[[str, ShardRef], None],
+        on_report: Callable[[int, LearnReport], None],
     ) -> None:
         self.number = number
         self.ledger = ledger
@@ -85,6 +87,7 @@ class Recorder:
         self.view = view
         self.on_phase = on_phase
         self.on_shard = on_shard
+        self.on_report = on_report
         self.started = time.monotonic()
         self.seconds: dict[str, float] = {}
         self.notes: list[str] = []
@@ -127,7 +130,7 @@ class Recorder:
                 _require_same(ref, damaged)
                 self.buffer.add(ref)
                 reached(f"shard/{phase}")
-                self.on_shard()
+                self.on_shard(phase, ref)
                 self._count(ref)
                 progress.advance(ref.rows)
                 yield ref
@@ -175,6 +178,7 @@ class Recorder:
     def learned(self, report: LearnReport) -> None:
         """What the learn phase came to."""
         self.report = report
+        self.on_report(self.number, report)
         if report.skipped_steps:
             named = ", ".join(report.bad_examples[:SHOWN])
             self.note(

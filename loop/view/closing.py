@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from loop.summary import FILE_NAME, RoundSummary, RunSummary
-from loop.view.table import CHANGE_TONES, FINAL, change_of, fitting, gain_of, header, row, told
+from loop.view.table import CHANGE_TONES, FINAL, Change, change_of, fitting, gain_of, gated, header, row, told
 from loop.view.text import Line, Span, duration, labelled, percent, points, visible, wrapped
 
 _MEANING = {
@@ -18,9 +18,11 @@ _MEANING = {
 def closing(summary: RunSummary, folder: Path, width: int) -> list[Line]:
     """All lines, in order: outcome, table, notes, places."""
     blank: Line = ()
-    columns = fitting(told(FINAL, summary.rounds), width)
+    asked = next((one for one in summary.rounds if one.gate is not None), summary.initial)
+    columns = fitting(gated(told(FINAL, summary.rounds), asked), width)
     table = [row(columns, one, summary.initial) for one in (summary.initial, *summary.rounds)]
-    lines = [_headline(summary), *_stopped(summary, width), blank, *_outcome(summary), blank]
+    outcome = [*_outcome(summary), *_versus(summary, width), *_stands(summary)]
+    lines = [_headline(summary), *_stopped(summary, width), blank, *outcome, blank]
     lines += [*header(columns), *table, *_notes(summary, width), blank]
     return lines + _places(summary, folder, width)
 
@@ -45,7 +47,7 @@ def _score(one: RoundSummary) -> Span:
 
 def _outcome(summary: RunSummary) -> list[Line]:
     before = summary.initial
-    measured = [one for one in summary.rounds if one.gold_score is not None]
+    measured = [one for one in _standing(summary) if one.gold_score is not None]
     if before.gold_score is None or not measured:
         return [(("gold score  ", "dim"), _score(before), ("  no trained round was measured", "attention"))]
     after, best = measured[-1], max(measured, key=lambda one: one.gold_score or 0.0)
@@ -65,6 +67,49 @@ def _outcome(summary: RunSummary) -> list[Line]:
     if best.gold_score != after.gold_score:
         lines.append((("best round  ", "dim"), (f"{best.round} with ", ""), _score(best)))
     return lines
+
+
+def _standing(summary: RunSummary) -> list[RoundSummary]:
+    """The rounds whose candidate became the policy: all of them where no gate was asked."""
+    return [one for one in summary.rounds if one.gate is None or one.gate.decision == "promoted"]
+
+
+def _versus(summary: RunSummary, width: int) -> list[Line]:
+    """How the policy fares against the initial one, compared answer by answer."""
+    found = [(one, told) for one in _standing(summary) for told in one.versus if told.against == "initial"]
+    if not found:
+        return []
+    _, told = found[-1]
+    won: Change = "better" if told.low > 0.5 else "worse" if told.high < 0.5 else "unclear"
+    share = f"{percent(told.win_rate)} ({100 * told.low:.1f} to {100 * told.high:.1f})"
+    what = {
+        "better": "better than the initial policy",
+        "worse": "worse than the initial policy",
+        "unclear": "not clear: as good as the initial policy lies in the interval",
+    }[won]
+    controlled = "" if told.length_controlled is None else f"; {percent(told.length_controlled)} at equal length"
+    sentence = f"{what} on {told.prompts} test prompts{controlled}"
+    indent = " " * 12
+    first: Line = (("win rate    ", "dim"), (share, CHANGE_TONES[won]))
+    return [
+        first,
+        *(((indent, ""), (part, "" if won == "better" else "attention")) for part in wrapped(sentence, width - 12)),
+    ]
+
+
+def _stands(summary: RunSummary) -> list[Line]:
+    """Which policy the run ended with, where a gate decided."""
+    asked = [one for one in summary.rounds if one.gate is not None]
+    if not asked:
+        return []
+    promoted = sum(one.gate is not None and one.gate.decision == "promoted" for one in asked)
+    return [
+        (
+            ("policy      ", "dim"),
+            (visible(summary.last.policy), "strong"),
+            (f" stands; the gate promoted {promoted} of {len(asked)} candidates", ""),
+        )
+    ]
 
 
 def _notes(summary: RunSummary, width: int) -> list[Line]:

@@ -8,11 +8,13 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TextIO
 
+from loop.pulse import Pulse
 from loop.summary import RoundSummary, RunSummary
 from loop.view.closing import closing
 from loop.view.progress import Meter
 from loop.view.protocol import Phase
-from loop.view.table import RUNNING, fitting, header, row
+from loop.view.pulse_lines import pulse_lines
+from loop.view.table import RUNNING, Column, fitting, gated, header, row
 from loop.view.text import Line, labelled, plain, visible
 
 QUIET_S = 10.0  # at most one line of progress per phase in so many seconds
@@ -47,6 +49,8 @@ class PlainView:
         self._file = file
         self._width = width
         self._clock = clock
+        self._pulse: Pulse | None = None
+        self._columns: Sequence[Column] = ()
 
     def banner(self, lines: Sequence[tuple[str, str]]) -> None:
         """Facts about the run."""
@@ -58,15 +62,19 @@ class PlainView:
         meter = Meter(round, name, total, unit, self._clock())
         self._write(meter.begun())
         try:
-            yield PlainPhase(meter, self._write, self._clock)
+            yield PlainPhase(meter, self._progressed, self._clock)
         except BaseException:
             self._write(meter.broken_off(self._clock()))
             raise
         self._write(meter.ended(self._clock()))
 
+    def live(self, pulse: Pulse) -> None:
+        """The pulse follows a line of progress."""
+        self._pulse = pulse
+
     def round_done(self, summary: RoundSummary, initial: RoundSummary) -> None:
         """The row with its header: the rows before it lie far above, among the lines of phases."""
-        columns = fitting(RUNNING, self._width)
+        self._columns = columns = fitting(gated(RUNNING, summary, self._columns), self._width)
         self._write_all([(), *header(columns), row(columns, summary, initial)])
         self._write("")
 
@@ -80,6 +88,11 @@ class PlainView:
 
     def close(self) -> None:
         """Nothing to restore."""
+
+    def _progressed(self, line: str) -> None:
+        self._write(line)
+        if self._pulse is not None:
+            self._write_all((("  ", ""), *told) for told in pulse_lines(self._pulse.read(), self._width - 2))
 
     def _write(self, line: str) -> None:
         print(line, file=self._file, flush=True)

@@ -7,6 +7,7 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Protocol
 
+from loop.pulse import Pulse
 from loop.summary import RoundSummary, RunSummary
 
 
@@ -28,6 +29,9 @@ class View(Protocol):
 
     def phase(self, round: int, name: str, total: int, unit: str) -> AbstractContextManager[Phase]:
         """A phase of `total` units (0: unknown) with a plural name (empty: one single call). Phases may overlap."""
+
+    def live(self, pulse: Pulse) -> None:
+        """Show the pulse beside the phases from now on."""
 
     def round_done(self, summary: RoundSummary, initial: RoundSummary) -> None:
         """One more row of the table; round 0, itself the initial one, is the first. Its notes were notices before."""

@@ -8,7 +8,7 @@ from datetime import datetime
 
 from loop.extent import PhaseState
 from loop.inspecting import RoundState, RunInspection
-from loop.view.table import CHANGE_TONES, change_of, gain_of, wall_seconds
+from loop.view.table import CHANGE_TONES, change_of, gain_of, gate_span, wall_seconds
 from loop.view.text import (
     NOTHING,
     Line,
@@ -24,6 +24,7 @@ from loop.view.text import (
     wrapped,
 )
 
+GATE = ("gate", 8)
 HEADER = ("round", "policy", "gold", "95% interval", "change", "answers", "data", "died", "restarted", "time")
 WIDTHS = (5, 10, 5, 13, 6, 7, 5, 4, 9, 4)
 EXTENT_TONES: dict[str, Tone] = {"complete": "good", "under way": "", "begun": "attention"}
@@ -35,7 +36,8 @@ def run_lines(run: RunInspection, width: int, now: float) -> list[Line]:
     """All lines; `now` is seconds since 1970."""
     blank: Line = ()
     lines = [_headline(run, now), *_reason(run, width), blank, *_facts(run, width), blank]
-    lines += [_cells(HEADER, "dim"), *(_round(one, run.rounds[0]) for one in run.rounds if one.summary), blank]
+    gated = any(one.summary.gate is not None for one in run.rounds if one.summary)
+    lines += [_heading(gated), *(_round(one, run.rounds[0], gated) for one in run.rounds if one.summary), blank]
     for one in run.rounds:
         if one.state == "under way":
             lines += [*_phases(one, run.state in ("running", "starting"), width), blank]
@@ -85,7 +87,12 @@ def _facts(run: RunInspection, width: int) -> list[Line]:
     return labelled(rows, width)
 
 
-def _round(one: RoundState, first: RoundState) -> Line:
+def _heading(gated: bool) -> Line:
+    names = [*HEADER, GATE[0]] if gated else HEADER
+    return tuple(_aligned([(text, "dim") for text in names]))
+
+
+def _round(one: RoundState, first: RoundState, gated: bool) -> Line:
     summary, initial = one.summary, first.summary
     assert summary is not None and initial is not None
     low, high = summary.gold_low, summary.gold_high
@@ -102,6 +109,7 @@ def _round(one: RoundState, first: RoundState) -> Line:
         _happened(one.events, "died"),
         _happened(one.events, "restarted"),
         (seconds(wall_seconds(summary)), ""),
+        *([gate_span(summary.gate)] if gated else []),
     ]
     return tuple(_aligned(cells))
 
@@ -110,14 +118,10 @@ def _happened(events: Mapping[str, int], event: str) -> Span:
     return (count(events[event]), "attention") if event in events else (NOTHING, "dim")
 
 
-def _cells(texts: Sequence[str], tone: Tone) -> Line:
-    return tuple(_aligned([(text, tone) for text in texts]))
-
-
 def _aligned(cells: Sequence[Span]) -> list[Span]:
     return [
         (("" if at == 0 else "  ") + text.rjust(size), tone if text != NOTHING else "dim")
-        for at, ((text, tone), size) in enumerate(zip(cells, WIDTHS, strict=True))
+        for at, ((text, tone), size) in enumerate(zip(cells, (*WIDTHS, GATE[1]), strict=False))
     ]
 
 

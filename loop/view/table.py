@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+from loop.gate.result import GateResult
 from loop.summary import RoundSummary
 from loop.view.text import NOTHING, Line, Span, Tone, count, number, percent, points, seconds, short_number
 
@@ -47,6 +48,13 @@ def wall_seconds(summary: RoundSummary) -> float | None:
     return summary.seconds.get("round", sum(summary.seconds.values()))
 
 
+def gate_span(gate: GateResult | None) -> Span:
+    """What the gate decided, in a word that needs no colour."""
+    if gate is None:
+        return (NOTHING, "")
+    return ("promoted", "good") if gate.decision == "promoted" else ("rejected", "attention")
+
+
 def _trained(text: Callable[[RoundSummary], str], alarming: Callable[[RoundSummary], bool] = lambda s: False) -> Cell:
     def cell(summary: RoundSummary, initial: RoundSummary) -> Span:
         if summary.responses == 0:
@@ -82,6 +90,7 @@ LENGTH = Column("length", 6, lambda s, _: (short_number(s.response_tokens_mean),
 CUT = Column("cut", 4, _trained(lambda s: count(s.truncated)))
 PUSH_GAP = Column("push gap", 8, lambda s, _: (number(s.push_gap), ""))
 TIME = Column("time", 4, lambda s, _: (seconds(wall_seconds(s)), ""))
+GATE = Column("gate", 8, lambda s, _: gate_span(s.gate))
 PHASES = (
     _phase("generate", "gen", gap=2),
     _phase("judge", "judge"),
@@ -95,6 +104,7 @@ RUNNING = (
     (*_BASE, TIME, *PHASES),
     (*_BASE, *PHASES),
     (*_BASE, TIME),
+    (ROUND, GOLD, CHANGE, DATA, FAILED, LOSS, KL, LENGTH, TIME),
     (ROUND, GOLD, CHANGE, DATA, TIES, LOSS, KL, TIME),
 )
 FINAL = (
@@ -102,6 +112,15 @@ FINAL = (
     (ROUND, GOLD, INTERVAL, CHANGE, DATA, STEPS, LOSS, KL, TIME),
     (ROUND, GOLD, CHANGE, DATA, LOSS, KL, TIME),
 )
+
+
+def gated(
+    layouts: Sequence[Sequence[Column]], summary: RoundSummary, before: Sequence[Column] = ()
+) -> Sequence[Sequence[Column]]:
+    """The layouts with a column for the gate's decision, once there was one: in this round or in rows `before`."""
+    if summary.gate is None and GATE not in before:
+        return layouts
+    return [[part for c in layout for part in ((c, GATE) if c is CHANGE else (c,))] for layout in layouts]
 
 
 OF_SOME_LOSSES = {ACCURACY: "accuracy", MARGIN: "margin"}

@@ -7,16 +7,19 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from rich.console import Console
+from rich.console import Console, RenderableType
 from rich.progress import BarColumn, Progress, ProgressColumn, Task, TaskID
 from rich.table import Column
 from rich.text import Text
 
+from loop.pulse import Pulse
 from loop.summary import RoundSummary, RunSummary
 from loop.view.closing import closing
 from loop.view.progress import Meter
 from loop.view.protocol import Phase
-from loop.view.table import RUNNING, fitting, header, row
+from loop.view.pulse_lines import pulse_lines
+from loop.view.table import RUNNING, fitting, gated, header, row
+from loop.view.table import Column as Shown
 from loop.view.text import Line, Tone, clock, labelled, visible, wrapped
 
 STYLES: dict[Tone, str] = {"": "", "dim": "dim", "strong": "bold", "good": "green", "bad": "red", "attention": "yellow"}
@@ -36,6 +39,19 @@ class MeterColumn(ProgressColumn):
         """The cell of one phase."""
         meter: Meter = task.fields["meter"]
         return Text(self._text(meter, meter.started + (task.elapsed or 0.0)), style=self._style)
+
+
+class PhasesAndPulse(Progress):
+    """Bars, and the pulse of the run under them."""
+
+    pulse: Pulse | None = None
+
+    def get_renderables(self) -> Iterable[RenderableType]:
+        """All that is drawn."""
+        yield self.make_tasks_table(self.tasks)
+        if self.pulse is not None:
+            for line in pulse_lines(self.pulse.read(), self.console.width - 1):
+                yield _text(line)
 
 
 class TerminalPhase:
@@ -65,7 +81,9 @@ class TerminalView:
 
     def __init__(self, console: Console) -> None:
         self._console = console
-        self._progress: Progress | None = None
+        self._progress: PhasesAndPulse | None = None
+        self._pulse: Pulse | None = None
+        self._columns: Sequence[Shown] = ()
         self._rows = 0
 
     def banner(self, lines: Sequence[tuple[str, str]]) -> None:
@@ -88,12 +106,16 @@ class TerminalView:
         progress.stop_task(task)
         progress.refresh()
 
+    def live(self, pulse: Pulse) -> None:
+        """The pulse is drawn under the bars."""
+        self._pulse = pulse
+
     def round_done(self, summary: RoundSummary, initial: RoundSummary) -> None:
         """The row of the round instead of its bars."""
         self._drop_phases(summary.round)
-        columns = fitting(RUNNING, self._console.width)
-        self._print([] if self._rows % HEADER_EVERY else header(columns))
-        self._rows += 1
+        columns = fitting(gated(RUNNING, summary, self._columns), self._console.width)
+        self._print([] if self._rows % HEADER_EVERY and columns == self._columns else header(columns))
+        self._rows, self._columns = self._rows + 1, columns
         self._print([row(columns, summary, initial)])
 
     def notice(self, sentence: str) -> None:
@@ -111,9 +133,10 @@ class TerminalView:
             self._progress.stop()
             self._progress = None
 
-    def _live(self) -> Progress:
+    def _live(self) -> PhasesAndPulse:
         if self._progress is None:
             self._progress = _new_progress(self._console)
+            self._progress.pulse = self._pulse
             self._progress.start()
         return self._progress
 
@@ -128,12 +151,15 @@ class TerminalView:
 
     def _print(self, lines: Iterable[Line]) -> None:
         for line in lines:
-            text = Text.assemble(*((span, STYLES[tone]) for span, tone in line))
-            self._console.print(text, soft_wrap=True, highlight=False)
+            self._console.print(_text(line), soft_wrap=True, highlight=False)
 
 
-def _new_progress(console: Console) -> Progress:
-    return Progress(
+def _text(line: Line) -> Text:
+    return Text.assemble(*((span, STYLES[tone]) for span, tone in line), no_wrap=True)
+
+
+def _new_progress(console: Console) -> PhasesAndPulse:
+    return PhasesAndPulse(
         MeterColumn(lambda meter, now: meter.label()),
         BarColumn(
             20 if console.width >= 100 else 10, complete_style="default", finished_style="dim", pulse_style="dim"

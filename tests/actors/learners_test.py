@@ -49,7 +49,7 @@ def taught(monkeypatch: pytest.MonkeyPatch, *overrides: str) -> tuple[Learners, 
     config = compose(["experiment=demo", "rounds=9", *overrides])
     group = Group(config.checkpoint.every)
     monkeypatch.setattr(learners, "start_learners", lambda task, ranks: group)
-    told = SimpleNamespace(learners=lambda *_: None, notice=lambda _: None)
+    told = SimpleNamespace(learners=lambda *_: None, notice=lambda _: None, changed=lambda _: None)
     task = SimpleNamespace(config=config, identity="i")
     return Learners(task, told), group  # type: ignore[arg-type]
 

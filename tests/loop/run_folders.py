@@ -26,7 +26,18 @@ PROMPT = Prompt(
 )
 SUMMARIES = [
     RoundSummary(0, "r0-s0", gold_score=0.4, gold_low=0.3, gold_high=0.5),
-    RoundSummary(1, "r1-s4", 0.7, 0.6, 0.8, prompts=2, responses=4, examples=2, judgements=4, steps=4),
+    RoundSummary(
+        1,
+        "r1-s4",
+        gold_score=0.7,
+        gold_low=0.6,
+        gold_high=0.8,
+        prompts=2,
+        responses=4,
+        examples=2,
+        judgements=4,
+        steps=4,
+    ),
 ]
 
 

@@ -19,7 +19,7 @@ from loop.evaluation.contests import contest_questions
 from loop.evaluation.splits import EXAMINED, ContestTable
 from loop.exports import export_folder
 from loop.fleets import NOTHING_SAID, Contest, Judged, JudgementTable, Lesson, Pushed
-from loop.learning import LearnReport, Restored
+from loop.learning import LearnReport, Restored, StepOutcome
 from loop.ledger import Ledger
 from loop.prompts.pool import PoolCounts, PromptPool
 from loop.records import (
@@ -37,7 +37,7 @@ from loop.sampling import GenerateRequest
 from loop.shards import read_shard, read_shards, write_shard
 from loop.summary import RunSummary
 from loop.task import Task
-from loop.tracker import NullTracker, Tracker
+from loop.tracking import NullTracker, Tracker
 from loop.validation import validate
 from loop.view import open_view
 from tests.loop.factories import judgement, pair_example
@@ -205,10 +205,11 @@ class StubFleets:
         for one in judged:
             self.called("pair")
             ref = one.responses
-            ids = [r.response_id for r in read_shard(ref, Response)]
+            responses = read_shard(ref, Response)
+            ids, prompt_id = [r.response_id for r in responses], responses[0].prompt_id
             rows = [
                 pair_example(
-                    f"e{ref.round}-{ref.shard}-{i}", ids[0], ids[1], margin=1.0, round=ref.round, prompt_id="train0"
+                    f"e{ref.round}-{ref.shard}-{i}", ids[0], ids[1], margin=1.0, round=ref.round, prompt_id=prompt_id
                 )
                 for i in range(self.examples if ref.round not in self.empty else 0)
             ]
@@ -237,7 +238,9 @@ class StubFleets:
         moved = PolicyVersion(lesson.round, lesson.policy.step + steps) if steps else lesson.policy
         self.holds_round, self.ends[lesson.round] = lesson.round, str(moved)
         self.checkpoint.write_text(json.dumps(self.ends))
-        return LearnReport(steps=steps, loss=0.5, terms={"margin": 1.0, "accuracy": 0.75})
+        step = StepOutcome(4, (2.0, 4.0, 3.0), 100, 0.25, (), 0.5)
+        terms = {"margin": 1.0, "accuracy": 0.75}
+        return LearnReport(steps=steps, loss=0.5, terms=terms, seconds=0.5 * steps, outcomes=(step,) * steps)
 
     def rollback(self, version: PolicyVersion) -> None:
         self.called(f"rollback:{version}")
@@ -270,6 +273,7 @@ class StubFleets:
         self.called("export")
         assert str(version) == self.present, "it is the learners' weights that are written"
         folder.mkdir(parents=True, exist_ok=True)
+        (folder / "config.json").write_text("{}")
 
 
 @dataclass

@@ -31,6 +31,8 @@ def records(path: Path) -> Iterator[Any]:
         _, length, kind = RECORD_HEADER.unpack_from(data, at)
         assert kind in (FULL, FIRST, MIDDLE, LAST)
         at += RECORD_HEADER.size
+        if at + length > len(data):
+            return  # whoever wrote it was killed
         parts = data[at : at + length] if kind in (FULL, FIRST) else parts + data[at : at + length]
         at += length
         if kind in (FULL, LAST):
@@ -69,3 +71,33 @@ def exit_code(path: Path) -> int:
     """With which code the run was closed."""
     code: int = next(record.exit.exit_code for record in records(path) if record.WhichOneof("record_type") == "exit")
     return code
+
+
+def alerts(path: Path) -> list[tuple[str, str, str]]:
+    """Title, text and level of every alert."""
+    found = [record.alert for record in records(path) if record.WhichOneof("record_type") == "alert"]
+    return [(alert.title, alert.text, alert.level) for alert in found]
+
+
+def artifacts(path: Path, kind: str) -> list[Any]:
+    """The artifacts of a type."""
+    found = [record.artifact for record in records(path) if record.WhichOneof("record_type") == "artifact"]
+    return [artifact for artifact in found if artifact.type == kind]
+
+
+def axis_of(path: Path, name: str) -> str | None:
+    """The axis of a metric, by its own definition or that of the pattern that it matches."""
+    axes = step_metrics(path)
+    return axes.get(name) or next((axis for p, axis in axes.items() if p[-1] == "*" and name.startswith(p[:-1])), None)
+
+
+def visualised(path: Path) -> dict[str, Any]:
+    """The charts that the run's configuration declares, by name."""
+    found: dict[str, Any] = {}
+    for record in records(path):
+        if record.WhichOneof("record_type") == "config":
+            for item in record.config.update:
+                keys = list(item.nested_key) or [item.key]
+                if keys[:2] == ["_wandb", "visualize"]:
+                    found[keys[2]] = json.loads(item.value_json)
+    return found
