@@ -20,15 +20,16 @@ from loop.drafting import draft
 from loop.errors import Stopped
 from loop.fleets import Fleets, Judged, Lesson
 from loop.judge_config import JudgeConfig
+from loop.judge_learning import judge_learns
 from loop.judge_schedule import is_new, judge_of
 from loop.judges.calibration import CheckReport, sentence, shortfalls, table
 from loop.judges.capabilities import is_checked
 from loop.judges.check_rows import report_of
 from loop.prompts.drawing import draw
-from loop.recipe import group_size
+from loop.recipe import group_size, learns_to_judge
 from loop.recorder import Recorder
 from loop.records import INITIAL, CheckRow, PolicyVersion, ShardRef
-from loop.requests import Drafts, Moment, evaluation_requests, is_plain, train_requests
+from loop.requests import Drafts, Moment, evaluation_requests, is_plain, slices_of, train_requests
 from loop.serving import served
 from loop.shards import read_shard
 from loop.summary import RunSummary
@@ -45,10 +46,13 @@ def run(task: Task, fleets: Fleets, book: Book) -> RunSummary:
         drafts = draft(task, fleets, round, at, prompt_ids)
         groups = generate(task, fleets, round, at, prompt_ids, drafts)
         asking = partial(fleets.judge, policy=at.policy, said=drafts.said)
-        round.drain("judge", "judgements", served(fleets, at.policy, asking), groups, task.questions)
+        own = range(len(slices_of(task, prompt_ids)))
+        round.drain("judge", "judgements", served(fleets, at.policy, asking), groups, task.questions, own)
         review(round, judge.max_failed)
         round.drain("aggregate", "verdicts", fleets.aggregate, judged(round, "judgements"))
-        round.drain("pair", "examples", fleets.pair, judged(round, "verdicts"))
+        round.drain("pair", "examples", fleets.pair, judged(round, "verdicts"), shards=own)
+        if learns_to_judge(config.algorithm, number):
+            judge_learns(fleets, round, at)
         policy = learn(task, fleets, round, at, book.lesson(number))
         if evaluates_in(config, number):
             evaluate(task, fleets, round, policy)
@@ -104,7 +108,8 @@ def generate(
     they are completed."""
     asked = train_requests(task, at, prompt_ids, drafts)
     total = len(prompt_ids) * group_size(task.config.algorithm)
-    return round.stream("generate", "responses", served(fleets, at.policy, fleets.generate), asked, total)
+    generating = served(fleets, at.policy, fleets.generate)
+    return round.stream("generate", "responses", generating, asked, total, range(len(asked)))
 
 
 def appoint(task: Task, fleets: Fleets, round: Recorder, at: Moment) -> JudgeConfig:

@@ -29,7 +29,7 @@ from loop.errors import Fenced, Refused, StoreFailed
 from loop.shards import schema_of
 from loop.store import Store, store_failed
 
-SCHEMA_VERSION = "5"
+SCHEMA_VERSION = "6"
 
 TABLES: dict[str, type] = {
     "prompts": records.Prompt,

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cache
+from types import MappingProxyType
 from typing import cast
 
 import torch
@@ -43,6 +44,8 @@ SUMS: Mapping[str, tuple[float, float, float, int]] = {
     "h": (-10.0, -10.5, -12.0, 4),
 }
 """Of each response: log-probs under the policy, the first and the second anchor (nats), and tokens."""
+
+NOTHING: Mapping[str, float] = MappingProxyType({})
 
 BIAS = 0.02
 """By how much the judge prefers what is shown first; both orders cancel it."""
@@ -179,23 +182,36 @@ def play(algorithm: AlgorithmConfig, told: Round) -> Played:
     rule, options = rule_of(algorithm)
     examples = pair(rule, options, group, says, 1, algorithm.truncated_may_win)
     examples = keep_largest(examples, algorithm.keep)
+    sums = {letter: one.sums or letter for letter, one in told.group.items()}
+    return Played(tuple(examples), losses_of(algorithm, group, sums, examples, told.state))
+
+
+def losses_of(
+    algorithm: AlgorithmConfig,
+    group: Group,
+    sums: Mapping[str, str],
+    examples: Sequence[Example],
+    state: Mapping[str, float] = NOTHING,
+) -> tuple[float, ...]:
+    """The recipe's loss of each example; `sums`: whose row of SUMS each response of the group has."""
+    if not examples:
+        return ()
     loss = loss_of(algorithm)
 
-    def spread(letter: str, which: int) -> list[float]:
-        row = SUMS[told.group[letter].sums or letter]
+    def spread(one: str, which: int) -> list[float]:
+        row = SUMS[sums[one]]
         return [row[which] / row[3]] * row[3]
 
     anchors = range(1, 1 + len(algorithm.anchors))
     sequences = {r.response_id: sequence_of(r, [spread(r.response_id, a) for a in anchors]) for r in group.responses_K}
     flat = example_batch(examples, sequences)
-    used = dict.fromkeys(letter for example in examples for letter in example.response_ids)
-    logprobs_R = torch.tensor([x for letter in used for x in spread(letter, 0)], dtype=torch.float64)
+    used = dict.fromkeys(one for example in examples for one in example.response_ids)
+    logprobs_R = torch.tensor([x for one in used for x in spread(one, 0)], dtype=torch.float64)
     batch = batch_of(flat, logprobs_R, loss.row.kind, loss.needs)
     prepared = None
     if loss.row.statistics:
-        prepared, _ = loss.prepare(loss.read(batch), dict(told.state) or loss.initial_state())
-    losses = loss.evaluate(batch, prepared).loss_N.tolist() if examples else []
-    return Played(tuple(examples), tuple(losses))
+        prepared, _ = loss.prepare(loss.read(batch), dict(state) or loss.initial_state())
+    return tuple(loss.evaluate(batch, prepared).loss_N.tolist())
 
 
 @dataclass(frozen=True)
