@@ -90,9 +90,11 @@ class Expected:
 @dataclass(frozen=True, kw_only=True)
 class Round:
     """A recipe's golden round. `beats` holds P(first beats second) by two letters; what it lacks follows from the
-    scores of a Bradley-Terry judge. `passed`: tests passed, where no judge can say so yet. In each of `ROUNDS`:
-    `begins`, the policy with which it begins; `anchors` and `others`, those that serve."""
+    scores of a Bradley-Terry judge. `passed`: tests passed, where no judge can say so yet. `number`: the round that the
+    group belongs to. In each of `ROUNDS`: `begins`, the policy with which it begins; `anchors` and `others`, those that
+    serve."""
 
+    number: int = 1
     group: Mapping[str, Told]
     beats: Mapping[str, float] = field(default_factory=dict)
     passed: Mapping[str, tuple[float, ...]] = field(default_factory=dict)
@@ -125,8 +127,8 @@ def recipe(name: str) -> AlgorithmConfig:
     return cast(AlgorithmConfig, OmegaConf.to_object(merged))
 
 
-def group_of(told: Mapping[str, Told]) -> Group:
-    """The group; the letters are the ids, which is how ties are broken."""
+def group_of(told: Mapping[str, Told], number: int = 1) -> Group:
+    """The group in a round; the letters are the ids, which is how ties are broken."""
     rows: list[Response] = []
     for letter, one in told.items():
         lp, *_, n = SUMS[one.sums or letter]
@@ -135,7 +137,7 @@ def group_of(told: Mapping[str, Told]) -> Group:
         rows.append(
             Response(
                 response_id=letter,
-                round=1,
+                round=number,
                 purpose=one.purpose,
                 policy="r0-s0",
                 prompt_id="p",
@@ -173,7 +175,7 @@ def answer(told: Round, question: Question) -> float:
 
 def play(algorithm: AlgorithmConfig, told: Round) -> Played:
     """The group's examples and their losses. Raises: Refused where the recipe's loss cannot learn from them."""
-    group, plan = group_of(told.group), algorithm.plan
+    group, plan = group_of(told.group, told.number), algorithm.plan
     if told.passed:
         says = Verdict(objectives_KM=tuple(told.passed[letter] for letter in told.group))
     else:
