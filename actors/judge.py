@@ -8,18 +8,21 @@ from functools import lru_cache
 from math import isfinite
 from typing import Any, NamedTuple
 
+from actors.judge_pairs import compared, competing_shard, judge_pair_shard
 from actors.judges.engines import Engines
 from actors.pairing import aggregate_shard, pair_shard
 from loop.config import AlgorithmConfig, Plan, PlanConfig
 from loop.evaluation.contests import contest_questions
 from loop.evaluation.splits import EXAMINED, ContestTable
-from loop.fleets import Contest, JudgementTable
+from loop.fleets import Contest, JudgementTable, MetaRequest
 from loop.judged_rounds import judged_rows
 from loop.judges.calibration import questions
 from loop.judges.calibration_pairs import CalibrationPair
 from loop.judges.check_rows import check_rows
 from loop.judges.judge import Asked, Judge, Reply
+from loop.judges.meta import MetaJudge
 from loop.plans import next_questions
+from loop.recipe import learns_to_judge
 from loop.records import CheckRow, Judgement, Prompt, Question, Response, ShardRef, digest_of
 from loop.shards import read_shard, read_shards, write_shard
 from loop.verdicts import groups_of
@@ -27,8 +30,18 @@ from loop.verdicts import groups_of
 EVALUATION = PlanConfig(Plan.pointwise)
 """What is asked about answers to held-out prompts, whatever the recipe asks about those it learns from."""
 
-Build = Callable[[Engines], tuple[Judge, Judge]]
-"""Makes the judge that training asks and that of evaluation, in the actor's process: models are loaded there."""
+
+class Judges(NamedTuple):
+    """The judge that training asks, that of evaluation, and the first one as judge of its own judgements, where the
+    policy learns from these."""
+
+    training: Judge
+    evaluation: Judge
+    meta: MetaJudge | None = None
+
+
+Build = Callable[[Engines], Judges]
+"""Makes the judges in the actor's process: models are loaded there."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +86,7 @@ class JudgeActor:
     def begin(self, store: str, prompts_path: str, recipe: AlgorithmConfig, build: Build, made_of: str = "") -> None:
         """Work for a run from now on. Judges are built anew unless `made_of` says that it would be the same ones."""
         if made_of != self.made_of:
-            self.training_judge, self.evaluation_judge = build(self.engines)
+            self.training_judge, self.evaluation_judge, self.meta_judge = build(self.engines)
         self.store, self.prompts_path, self.recipe, self.made_of = store, prompts_path, recipe, made_of
 
     def version(self) -> str:
@@ -97,7 +110,8 @@ class JudgeActor:
         self.engines.handles = list(engines)
         judge, plan = self._asked(table)
         known, rows = read_shards(said, Judgement), read_shard(responses, Response)
-        judgements = self._ask(judge, plan, rows, responses.round, policy, known)
+        learnt = table == "judgements" and learns_to_judge(self.recipe, responses.round)
+        judgements = self._ask(judge, plan, rows, responses.round, policy, known, learnt)
         stats = _statistics(judgements)
         if table == "judgements":
             stats |= judged_rows(_prompts(self.prompts_path), rows, judgements).sums()
@@ -140,9 +154,26 @@ class JudgeActor:
         """The examples of one shard; see `pair_shard`."""
         return pair_shard(self.store, self.recipe, responses, verdicts)
 
+    def meta(self, request: MetaRequest, policy: str, engines: Sequence[Any] = ()) -> ShardRef:
+        """A step towards pairs of the training judge's judgements, which `policy` wrote. Statistics of judgements as in
+        `judge`."""
+        meta = self.meta_judge
+        assert meta is not None, "this judge's judgements are not learnt from"
+        if request.table == "responses":
+            return competing_shard(self.store, request, policy, meta.sampling)
+        if request.table == "examples":
+            return judge_pair_shard(self.store, self.recipe, request)
+        self.engines.handles = list(engines)
+        asked, round = compared(request, meta, _prompts(self.prompts_path)), request.answers.round
+        version, replies = meta.judge.version(policy), meta.judge.answer(asked, policy)
+        rows = [_row(round, one, reply, version) for one, reply in zip(asked, replies, strict=True)]
+        return write_shard(self.store, request.table, round, request.shard, rows, Judgement, _statistics(rows))
+
     def usage(self) -> dict[str, float]:
-        """What the training judge's answers have cost since this actor began."""
-        return self.training_judge.usage()
+        """What the training judge's answers have cost since this actor began, those as meta-judge included."""
+        used = self.training_judge.usage()
+        meta = self.meta_judge.judge.usage() if self.meta_judge else {}
+        return {name: used.get(name, 0.0) + meta.get(name, 0.0) for name in {**used, **meta}}
 
     def _ask(
         self,
@@ -152,9 +183,10 @@ class JudgeActor:
         round: int,
         policy: str,
         known: Sequence[Judgement] = (),
+        learnt: bool = False,
     ) -> list[Judgement]:
-        """Judgements by group, and in a group by the plan's order. What all groups ask next and is not `known` goes to
-        the judge as one batch, until none has a question left."""
+        """Judgements by group, and in a group by the plan's order; with their tokens, where they are `learnt` from.
+        What all groups ask next and is not `known` goes to the judge as one batch, until none has a question left."""
         texts, given = {r.response_id: r.text for r in rows}, {_question(one): one for one in known}
         groups = groups_of(rows)
         told: dict[str, list[Judgement]] = {group.prompt_id: [] for group in groups}
@@ -163,7 +195,7 @@ class JudgeActor:
             shown = [self._shown(q, texts, together[q.prompt_id]) for q in questions if _question(q) not in given]
             if shown:
                 version, replies = judge.version(policy), judge.answer(shown, policy)
-                told_now = [_row(round, one, reply, version) for one, reply in zip(shown, replies, strict=True)]
+                told_now = [_row(round, one, reply, version, learnt) for one, reply in zip(shown, replies, strict=True)]
                 given |= {_question(one): one for one in told_now}
             for question in questions:
                 told[question.prompt_id].append(given[_question(question)])
@@ -185,7 +217,7 @@ def _prompts(path: str) -> dict[str, Prompt]:
     return {p.prompt_id: p for p in read_shard(path, Prompt)}
 
 
-def _row(round: int, asked: Asked, reply: Reply, version: str) -> Judgement:
+def _row(round: int, asked: Asked, reply: Reply, version: str, learnt: bool = False) -> Judgement:
     question: Question = asked.question
     return Judgement(
         judgement_id=digest_of("judgement", round, version, question.response_ids, question.sample),
@@ -199,6 +231,8 @@ def _row(round: int, asked: Asked, reply: Reply, version: str) -> Judgement:
         judge=version,
         prompt_digest=digest_of("asked", asked.conversation, asked.texts, asked.answer),
         cut=reply.cut,
+        asked_T=list(reply.asked_T) if learnt else [],
+        tokens_T=list(reply.tokens_T) if learnt else [],
     )
 
 

@@ -15,7 +15,7 @@ from actors import cluster
 from actors.engine_settings import EngineSpec
 from actors.fleet_events import FleetEvent, unseen
 from actors.judge import Bench, JudgeActor
-from actors.judges.building import build_both
+from actors.judges.building import build_all
 from actors.learner_contract import LearnerSettings
 from actors.learner_group import LearnerGroup
 from actors.rollout import RolloutActor
@@ -26,6 +26,7 @@ from loop.fleet_actor import FleetLimits
 from loop.judge_config import JudgeConfig
 from loop.judges.capabilities import examiner_of, hosting
 from loop.pulse import FleetSnapshot
+from loop.recipe import learns_to_judge
 from loop.records import INITIAL, Telemetry, digest_of
 from loop.task import Task
 
@@ -117,9 +118,11 @@ def start_engines(task: Task, number: int) -> list[Any]:
 def bench_of(task: Task, judge: JudgeConfig) -> Bench:
     """What the replicas of a judge work with."""
     config = task.config
-    parts = repr((judge, examiner_of(config), config.model, config.rollout.max_context, config.rollout.call_timeout_s))
-    build = partial(build_both, config, judge)
-    return Bench(task.store, task.prompts_path, config.algorithm, build, digest_of(parts))
+    recipe, rollout = config.algorithm, config.rollout
+    made_of = (judge, examiner_of(config), config.model, rollout.max_context, rollout.call_timeout_s)
+    parts = repr((*made_of, learns_to_judge(recipe, 1)))
+    build = partial(build_all, config, judge)
+    return Bench(task.store, task.prompts_path, recipe, build, digest_of(parts))
 
 
 def start_judges(task: Task, judge: JudgeConfig, number: int) -> list[Any]:

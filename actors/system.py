@@ -27,7 +27,7 @@ from loop.anchors import Resolved, sampler_serves
 from loop.config import RunConfig
 from loop.errors import InfrastructureFailed
 from loop.evaluation.splits import EXAMINED, ContestTable
-from loop.fleets import NOTHING_SAID, Contest, Judged, JudgementTable, Lesson, Pushed
+from loop.fleets import NOTHING_SAID, Contest, Judged, JudgementTable, Lesson, MetaRequest, Pushed
 from loop.judge_schedule import judge_of
 from loop.judges.calibration import pairs_for
 from loop.judges.capabilities import hosting
@@ -207,6 +207,11 @@ class System:
     def pair(self, judged: Iterable[Judged]) -> Iterator[ShardRef]:
         """See `Fleets`."""
         return self._judges.map(lambda judge, one: judge.pair.remote(one.responses, one.said), judged)
+
+    def meta(self, requests: Iterable[MetaRequest], policy: PolicyVersion) -> Iterator[ShardRef]:
+        """See `Fleets`."""
+        engines = self._rollouts.serving
+        return self._judges.map(lambda judge, one: judge.meta.remote(one, str(policy), engines()), requests)
 
     def _tell_usage(self) -> None:
         """What judging has cost so far, by replica: telemetry, so that a replica which does not answer is left out."""

@@ -29,4 +29,4 @@ def writing_parameters(writing: Writing, seed: int, room: int) -> SamplingParams
 def written(output: RequestOutput) -> Written:
     """The text, ended where vLLM says `stop`: an end token, which alone may follow a whole choice."""
     (told,) = output.outputs
-    return Written(told.text, told.finish_reason == "stop")
+    return Written(told.text, told.finish_reason == "stop", tuple(told.token_ids))

@@ -126,7 +126,7 @@ class Book:
         """The version with which a closed round ended."""
         return PolicyVersion.parse([self.summary.initial, *self.summary.rounds][number].policy)
 
-    def made(self, number: int) -> PolicyVersion:
+    def came_to(self, number: int) -> PolicyVersion:
         """The version to which a closed round's learning came, which the gate may have rejected."""
         one = [self.summary.initial, *self.summary.rounds][number]
         return PolicyVersion.parse(one.candidate or one.policy)

@@ -140,6 +140,17 @@ class PlanConfig:
 
 
 @dataclass
+class JudgePairsConfig:
+    """Pairs of the judge's own judgements, from which the policy learns to judge (Meta-Rewarding). For a policy that is
+    its own judge and writes its judgements, each question more than once (`judge=self judge.read=text`)."""
+
+    rounds: int = 0
+    # the first rounds that make such pairs
+    max_tokens: int = 1024
+    # of the judgement that is chosen, end token included: a pair with a longer one is dropped
+
+
+@dataclass
 class AlgorithmConfig:
     """A recipe: one published method."""
 
@@ -155,6 +166,7 @@ class AlgorithmConfig:
     plan: PlanConfig = field(default_factory=PlanConfig)
     pairing: dict[str, Any] = field(default_factory=dict)
     # `name`: a rule of `loop.pairing`, and its options
+    judge_pairs: JudgePairsConfig = field(default_factory=JudgePairsConfig)
     loss: dict[str, Any] = field(default_factory=dict)
     # `name`: a row of `loop.losses`, and its options
     anchors: list[Any] = field(default_factory=lambda: ["previous"])
@@ -369,6 +381,8 @@ class JudgingConfig:
 
     template: str = MISSING
     # how a language model is asked
+    meta_template: str = MISSING
+    # how it is asked to compare two judgements
     reward_model: str = ""
     pair_model: str = ""
     language_model: str = ""

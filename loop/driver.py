@@ -24,15 +24,16 @@ from loop.fleets import Fleets, Judged, Lesson
 from loop.gate.standing import Standing
 from loop.hook import run_hook
 from loop.judge_config import JudgeConfig
+from loop.judge_learning import judge_learns
 from loop.judge_schedule import is_new, judge_of
 from loop.judges.calibration import CheckReport, sentence, shortfalls, table
 from loop.judges.capabilities import is_checked
 from loop.judges.check_rows import report_of
 from loop.prompts.drawing import draw
-from loop.recipe import group_size
+from loop.recipe import group_size, learns_to_judge
 from loop.recorder import Recorder
 from loop.records import INITIAL, CheckRow, PolicyVersion, ShardRef
-from loop.requests import Drafts, Moment, train_requests
+from loop.requests import Drafts, Moment, slices_of, train_requests
 from loop.serving import served
 from loop.shards import read_shard
 from loop.summary import RunSummary
@@ -50,10 +51,13 @@ def run(task: Task, fleets: Fleets, book: Book) -> RunSummary:
         drafts = draft(task, fleets, round, at, prompt_ids)
         groups = generate(task, fleets, round, at, prompt_ids, drafts)
         asking = partial(fleets.judge, policy=at.policy, said=drafts.said)
-        round.drain("judge", "judgements", served(fleets, at.policy, asking), groups, task.questions)
+        own = range(len(slices_of(task, prompt_ids)))
+        round.drain("judge", "judgements", served(fleets, at.policy, asking), groups, task.questions, own)
         review(round, judge.max_failed)
         round.drain("aggregate", "verdicts", fleets.aggregate, judged(round, "judgements"))
-        round.drain("pair", "examples", fleets.pair, judged(round, "verdicts"))
+        round.drain("pair", "examples", fleets.pair, judged(round, "verdicts"), shards=own)
+        if learns_to_judge(config.algorithm, number):
+            judge_learns(fleets, round, at)
         candidate = learn(task, fleets, round, at, book.lesson(number))
         evaluate(task, fleets, round, candidate, book.trial.rivals())
         if diagnoses_in(config, number):
@@ -92,7 +96,7 @@ def take_up(task: Task, fleets: Fleets, book: Book) -> None:
         if not (book.policy.step and book.damaged()):
             return
         fleets.rollback(book.policy)  # what is damaged was made with the weights before the open round's
-    elif book.made(stands) != book.policy:
+    elif book.came_to(stands) != book.policy:
         fleets.rollback(book.policy)  # it was rejected, or only looked ahead and nothing came of the round after it
     if book.policy.step:
         book.pushed_again(book.policy, fleets.push(book.policy))
@@ -113,7 +117,8 @@ def generate(
     they are completed."""
     asked = train_requests(task, at, prompt_ids, drafts)
     total = len(prompt_ids) * group_size(task.config.algorithm)
-    return round.stream("generate", "responses", served(fleets, at.policy, fleets.generate), asked, total)
+    generating = served(fleets, at.policy, fleets.generate)
+    return round.stream("generate", "responses", generating, asked, total, range(len(asked)))
 
 
 def appoint(task: Task, fleets: Fleets, round: Recorder, at: Moment) -> JudgeConfig:

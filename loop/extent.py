@@ -11,7 +11,7 @@ from loop.cadence import is_due
 from loop.config import AlgorithmConfig, RunConfig
 from loop.evaluation.splits import TEST, splits_in
 from loop.judges.capabilities import capabilities_of, examiner_of
-from loop.recipe import sampler_of, sources_of
+from loop.recipe import learns_to_judge, sampler_of, sources_of
 from loop.requests import is_plain, stages
 
 Extent = Literal["complete", "under way", "not begun"]
@@ -19,11 +19,13 @@ Extent = Literal["complete", "under way", "not begun"]
 
 @dataclass(frozen=True, slots=True)
 class PlannedPhase:
-    """A phase that a round has: the table that it writes, and in how many shards, where that is known beforehand."""
+    """A phase that a round has: the table that it writes, and in how many shards, where that is known beforehand; these
+    are numbered from `first`."""
 
     phase: str
     table: str | None = None
     of: int | None = None
+    first: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +50,7 @@ def planned_phases(config: RunConfig, number: int, held_out: Mapping[str, int] |
         PlannedPhase("generate", "responses", slices),
         PlannedPhase("judge", "judgements", slices),
         PlannedPhase("pair", "examples", slices),
+        *(_of_judgements(slices) if learns_to_judge(config.algorithm, number) else []),
         PlannedPhase("anchor", "anchors"),
         PlannedPhase("learn"),
         PlannedPhase("push"),
@@ -81,6 +84,12 @@ def _drafting(recipe: AlgorithmConfig, slices: int) -> list[PlannedPhase]:
     ]
 
 
+def _of_judgements(slices: int) -> list[PlannedPhase]:
+    """The phases that make pairs of judgements, whose shards come behind the round's others."""
+    steps = {"take judgements": "responses", "meta-judge": "judgements", "pair judgements": "examples"}
+    return [PlannedPhase(phase, table, slices, slices) for phase, table in steps.items()]
+
+
 def _slices(prompts: int, config: RunConfig) -> int:
     return math.ceil(prompts / config.rollout.shard_prompts)
 
@@ -101,7 +110,8 @@ def extents(
     states: list[PhaseState] = []
     passed = False  # whether a later phase has begun, so that one of unknown size is complete
     for one in reversed(planned):
-        shards = committed.get(one.table or "", {})
+        numbers = committed.get(one.table or "", {})
+        shards = {n: rows for n, rows in numbers.items() if one.of is None or 0 <= n - one.first < one.of}
         begun = bool(shards) or one.phase in under_way or one.phase in done
         ended = one.phase not in under_way and (passed or begun)
         complete = ended if one.of is None else len(shards) >= one.of

@@ -43,6 +43,20 @@ class Judged:
 
 
 @dataclass(frozen=True, slots=True)
+class MetaRequest:
+    """One shard of a step towards pairs of judgements (`loop.judge_pairs`): `table` is where it goes. `responses`: the
+    judgements of these answers that compete; `judgements`: what the meta-judge says of those `competing`; `examples`:
+    the pairs that follow once they are `compared`."""
+
+    table: Literal["responses", "judgements", "examples"]
+    answers: ShardRef
+    judgements: ShardRef
+    competing: ShardRef | None = None
+    compared: ShardRef | None = None
+    shard: int = 0
+
+
+@dataclass(frozen=True, slots=True)
 class Lesson:
     """What one learn phase learns from: the round's examples, and those of earlier rounds from which the recipe takes
     some again (`loop.lessons.examples_of`), with the responses of the same rounds.
@@ -135,6 +149,11 @@ class Fleets(Protocol):
 
     def pair(self, judged: Iterable[Judged]) -> Iterator[ShardRef]:
         """Examples from verdicts, shard by shard."""
+        ...
+
+    def meta(self, requests: Iterable[MetaRequest], policy: PolicyVersion) -> Iterator[ShardRef]:
+        """A step towards pairs of judgements, shard by shard. `policy` wrote them, and is what the engines hold when it
+        is to compare them."""
         ...
 
     def anchor(self, lesson: Lesson) -> Iterable[ShardRef]:

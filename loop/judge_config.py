@@ -230,6 +230,9 @@ class SelfConfig(AskedConfig):
 
     model: str = "current"
     # `current`, `initial`, or the folder of an exported checkpoint
+    meta_template: str | None = None
+    # a file like `template` by which it compares two of its judgements, with the judge's question as the request;
+    # needed for `algorithm.judge_pairs`
 
 
 @dataclass

@@ -13,7 +13,7 @@ from loop.config import RunConfig
 from loop.fingerprint import model_fingerprint
 from loop.judge_config import Backend, HostedConfig, JudgeConfig
 
-FILES = ("template",)
+FILES = ("template", "meta_template")
 MODELS = ("model", "weak")
 ROLES = ("current", "initial")
 """What may stand for a model of the run itself, whatever folders there are."""

@@ -31,7 +31,7 @@ class PromptTold:
 
 @dataclass(frozen=True, slots=True)
 class ParentTold:
-    """What an answer continues or revises: a draft, or another response of its group."""
+    """What an answer continues or revises, or a judgement is about: a draft, or another response of its group."""
 
     response_id: str
     purpose: str
@@ -45,7 +45,7 @@ class ResponseTold:
 
     `policy` is a version's label, whose tensors have the digest `policy_digest`, or `data:COLUMN` of a text that stood
     in the prompts' file. `logprob` is that of the whole answer under its policy, None where nobody knows it. `parents`:
-    what it continues or revises, what that does, and so on.
+    what it continues, revises or judges, what that does, and so on.
     """
 
     response_id: str

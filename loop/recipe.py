@@ -7,7 +7,7 @@ from typing import Any
 
 from loop.anchors import Options as AnchorOptions
 from loop.anchors import anchor_options
-from loop.config import AlgorithmConfig
+from loop.config import AlgorithmConfig, Control
 from loop.errors import Refused
 from loop.losses import Loss, named_loss
 from loop.pairing import RULES, Rule, named_rule
@@ -67,8 +67,13 @@ def questions_of(recipe: AlgorithmConfig) -> int:
 
 
 def samples_alone(recipe: AlgorithmConfig) -> bool:
-    """Whether nothing belongs to a group but plain samples of the policy with which the round begins."""
-    return not recipe.others and recipe.sampler.get("name") == "samples"
+    """Whether a round's responses are nothing but plain samples of the policy with which it begins."""
+    return not recipe.others and recipe.sampler.get("name") == "samples" and not recipe.judge_pairs.rounds
+
+
+def learns_to_judge(recipe: AlgorithmConfig, round: int) -> bool:
+    """Whether a round makes pairs of the judge's own judgements. A control run whose judge says nothing makes none."""
+    return round <= recipe.judge_pairs.rounds and recipe.control is Control.none
 
 
 def rule_of(recipe: AlgorithmConfig) -> tuple[Rule, Options]:

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from loop.config import AlgorithmConfig, Control, Plan, RunConfig, Schedule, Span, StartFrom
 from loop.errors import Refused
+from loop.judge_pairs_check import judge_pair_problems
 from loop.losses import Loss
 from loop.pairing import Rule
 from loop.recipe import anchors_of, data_of, lacking, loss_of, rule_of
@@ -54,6 +55,7 @@ def recipe_problems(config: RunConfig) -> Iterator[str]:
         yield f"algorithm={recipe.name}: {refused}"
     yield from _anchors(config, loss)
     yield from _schedule(config)
+    yield from judge_pair_problems(config, loss)
 
 
 def _plan_and_rule(recipe: AlgorithmConfig, rule: Rule) -> Iterator[str]:

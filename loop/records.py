@@ -15,7 +15,18 @@ from typing import Literal
 Message = dict[str, str]
 FinishReason = Literal["end", "stop", "length", "abort"]
 Purpose = Literal[
-    "train", "teacher", "explored", "baseline", "opponent", "chosen", "rejected", "draw", "node", "revision", "evaluate"
+    "train",
+    "teacher",
+    "explored",
+    "baseline",
+    "opponent",
+    "chosen",
+    "rejected",
+    "draw",
+    "node",
+    "revision",
+    "judgement",
+    "evaluate",
 ]
 Status = Literal["decided", "undecided", "failed"]
 
@@ -89,7 +100,8 @@ class Response:
     `prompt_tokens_T` is what it answers, as the learner sees it. `logprobs_T` are the policy's own (temperature 1,
     untruncated), one float per sampled token, end token included; empty where nobody's are known: for text from
     outside, and where the answer was sampled behind something else than `prompt_tokens_T`. `parent` is the response
-    that it continues or revises.
+    that it continues, revises or judges. A judgement as a response (purpose `judgement`) has the judgement's id, and
+    answers the judge's question.
     """
 
     response_id: str
@@ -136,7 +148,8 @@ class Judgement:
 
     `value` is a score (pointwise; minus infinity is a veto) or the probability that the first response shown is better
     (pairwise); None unless decided or undecided, and where a judge abstained. A failed judgement never carries a
-    number. `cut` counts the tokens that the judge's input lost to its limit.
+    number. `cut` counts the tokens that the judge's input lost to its limit. `asked_T` and `tokens_T` are the judge's
+    input and what it wrote, end token included, where its judgements are learnt from; else empty.
     """
 
     judgement_id: str
@@ -150,6 +163,8 @@ class Judgement:
     judge: str
     prompt_digest: str
     cut: int = 0
+    asked_T: list[int] = field(default_factory=list)
+    tokens_T: list[int] = field(default_factory=list)
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,6 +19,8 @@ AT_LEAST: dict[str, float] = {
     "rounds": 1,
     "algorithm.k": 1,
     "algorithm.plan.repeats": 1,
+    "algorithm.judge_pairs.rounds": 0,
+    "algorithm.judge_pairs.max_tokens": 1,
     "prompts.per_round": 1,
     "prompts.held_out_size": 2,
     "rollout.max_tokens": 1,

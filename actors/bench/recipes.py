@@ -110,11 +110,11 @@ def configured(recipe: str, seed: int, folder: Path) -> RunConfig:
 
 
 def samples_in(ledger: Ledger) -> int:
-    """How many responses policies gave to the prompts of the rounds, drafts included. A draft that is a member of its
-    group, too, counts once: both have the seed of the one sample."""
-    tables = [ledger.read(table, ["seed", "sampling"]) for table in ("drafts", "responses")]
+    """How many responses policies gave to the prompts of the rounds, drafts included, judgements not. A draft that is a
+    member of its group, too, counts once: both have the seed of the one sample."""
+    tables = [ledger.read(table, ["seed", "sampling", "purpose"]) for table in ("drafts", "responses")]
     rows = zip(*pa.concat_tables(tables).to_pydict().values(), strict=True)
-    return len({seed for seed, sampling in rows if sampling != NOT_SAMPLED})
+    return len({seed for seed, sampling, purpose in rows if sampling != NOT_SAMPLED and purpose != "judgement"})
 
 
 class Shared:

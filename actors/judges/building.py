@@ -3,8 +3,10 @@ imported here, because imports take seconds and memory in every replica."""
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 
+from actors.judge import Judges
 from actors.judges.engines import Engines, EnginesSpeaker
 from loop.config import RunConfig
 from loop.judge_config import (
@@ -30,17 +32,28 @@ from loop.judges.ensemble import Ensemble
 from loop.judges.hiding import Hiding
 from loop.judges.judge import Judge
 from loop.judges.majority import Majority
+from loop.judges.meta import MetaJudge
 from loop.judges.mixture import Mixture
 from loop.judges.speaking import Speaker
 from loop.judges.template import load_template
 from loop.judges.text_judge import TextJudge
 from loop.judges.verifier import verifier_of
 from loop.prompts.tokenizer import load_tokenizer
+from loop.recipe import learns_to_judge
 
 
-def build_both(config: RunConfig, judge: JudgeConfig, engines: Engines) -> tuple[Judge, Judge]:
-    """The judge that training asks, and the one of evaluation."""
-    return build_judge(config, judge, engines), build_judge(config, examiner_of(config))
+def build_all(config: RunConfig, judge: JudgeConfig, engines: Engines) -> Judges:
+    """The judge that training asks, the one of evaluation, and the one that compares judgements."""
+    training, evaluation = build_judge(config, judge, engines), build_judge(config, examiner_of(config))
+    return Judges(training, evaluation, _meta_judge(config, judge, engines))
+
+
+def _meta_judge(config: RunConfig, judge: JudgeConfig, engines: Engines) -> MetaJudge | None:
+    if not (isinstance(judge, SelfConfig) and judge.meta_template and learns_to_judge(config.algorithm, 1)):
+        return None
+    asking = build_judge(config, replace(judge, template=judge.meta_template), engines)
+    sampling = json.dumps({"max_tokens": judge.max_tokens, "temperature": judge.temperature}, sort_keys=True)
+    return MetaJudge(asking, load_template(judge.template), _markers(judge), sampling)
 
 
 def build_judge(config: RunConfig, judge: JudgeConfig, engines: Engines | None = None) -> Judge:
@@ -49,8 +62,11 @@ def build_judge(config: RunConfig, judge: JudgeConfig, engines: Engines | None =
     built = _built(config, judge, engines)
     if members_of(judge):
         return built
-    markers = () if judge.show_thinking else tuple(judge.thinking_markers)
-    return Hiding(built, markers, settings_digest(judge) if isinstance(judge, HostedConfig) else "")
+    return Hiding(built, _markers(judge), settings_digest(judge) if isinstance(judge, HostedConfig) else "")
+
+
+def _markers(judge: JudgeConfig) -> tuple[str, ...]:
+    return () if judge.show_thinking else tuple(judge.thinking_markers)
 
 
 def _built(config: RunConfig, judge: JudgeConfig, engines: Engines | None) -> Judge:

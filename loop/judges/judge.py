@@ -25,12 +25,15 @@ class Asked:
 class Reply:
     """A judge's reply: the raw text, whether it decided, and the number. None when failed, and where an undecided one
     has none (an ensemble that abstains); a score of minus infinity is a veto. `cut` counts the tokens
-    that its input lost to the judge's limit."""
+    that its input lost to the judge's limit. Of a language model here that wrote a whole text, `asked_T` is its input
+    and `tokens_T` what it wrote, end token included."""
 
     raw: str
     status: Status
     value: float | None
     cut: int = 0
+    asked_T: tuple[int, ...] = ()
+    tokens_T: tuple[int, ...] = ()
 
 
 class Judge(Protocol):

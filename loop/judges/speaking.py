@@ -19,10 +19,11 @@ class Writing:
 @dataclass(frozen=True, slots=True)
 class Written:
     """A text, special tokens left out, and whether the model ended it itself: cut at a limit, it may say something that
-    it would have taken back."""
+    it would have taken back. `tokens_T` are its ids, end token included, where the model runs here."""
 
     text: str
     ended: bool
+    tokens_T: tuple[int, ...] = ()
 
 
 class Speaker(Protocol):

@@ -67,7 +67,7 @@ class TextJudge:
         self.counts["refused"] += sum(isinstance(question, Reply) for question in questions)
         self.counts["cut"] += sum(isinstance(question, Spliced) and question.cut > 0 for question in questions)
         return [
-            question if isinstance(question, Reply) else replace(told[inputs[place]], cut=question.cut)
+            question if isinstance(question, Reply) else _about(question, told[inputs[place]])
             for place, question in enumerate(questions)
         ]
 
@@ -84,7 +84,7 @@ class TextJudge:
 
     def _input(self, asked: Asked, question: Spliced) -> _Input:
         sampled = not self.tokens and self.config.temperature > 0
-        seed = seed_of("judge", question.tokens_T, asked.question.sample) if sampled else 0
+        seed = writing_seed(question.tokens_T, asked.question.sample) if sampled else 0
         return tuple(question.tokens_T), seed
 
     def _ask(self, inputs: Sequence[_Input], policy: str) -> list[Reply]:
@@ -95,6 +95,16 @@ class TextJudge:
             return [NO_ROOM if one is None else verdict_of_logprobs(self.config, self.template, one) for one in told]
         texts = self.speaker.write(inputs_T, [seed for _, seed in inputs], self.writing, policy)
         return [NO_ROOM if one is None else verdict_of_text(self.config, self.template, one) for one in texts]
+
+
+def writing_seed(asked_T: Sequence[int], sample: int) -> int:
+    """The seed with which a judge writes its reply to an input."""
+    return seed_of("judge", list(asked_T), sample)
+
+
+def _about(question: Spliced, reply: Reply) -> Reply:
+    """A reply with what it is a reply to; the input's tokens where those of the reply are known, too."""
+    return replace(reply, cut=question.cut, asked_T=tuple(question.tokens_T) if reply.tokens_T else ())
 
 
 class Manner(NamedTuple):

@@ -35,4 +35,4 @@ def verdict_of_text(
             reply = parse_score(said, template.scores, template.marker)
         else:
             reply = parse_choice(said, template.labels, template.marker)
-    return replace(reply, raw=written.text)
+    return replace(reply, raw=written.text, tokens_T=written.tokens_T)

@@ -36,7 +36,7 @@ from loop.records import Example, digest_of
 from loop.verdict import Group, Verdict
 from loop.verdicts import win_rates
 
-__all__ = ["RULES", "Found", "Rule", "keep_largest", "named_rule", "pair"]
+__all__ = ["RULES", "Found", "Rule", "example_of", "keep_largest", "named_rule", "pair"]
 
 RULES: dict[str, Rule] = {
     rule.name: rule
@@ -117,10 +117,11 @@ def pair(
     and responses were compared, win rates serve (`loop.verdicts.win_rates`)."""
     if rule.reads == "scores" and verdict.preferences_KK is not None:
         verdict = replace(verdict, scores_K=win_rates(verdict.preferences_KK))
-    return [_example(group, round, found) for found in rule.of(group, verdict, options, truncated_may_win)]
+    return [example_of(group, round, found) for found in rule.of(group, verdict, options, truncated_may_win)]
 
 
-def _example(group: Group, round: int, found: Found) -> Example:
+def example_of(group: Group, round: int, found: Found) -> Example:
+    """A pairing's find as a row."""
     ids = [group.responses_K[i].response_id for i in found.members]
     return Example(
         example_id=digest_of("example", round, ids, found.roles),

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Sequence
 from statistics import fmean
 
 from loop.config import Plan
 from loop.pairing.candidates import by_id, by_number
-from loop.pairing.found import Found, Options, Rule, may_win
+from loop.pairing.found import Found, Options, Rule, may_win, single_of
 from loop.verdict import Group, Verdict
 from loop.verdicts import COMPARED_ONLY, Table
 
@@ -18,9 +17,9 @@ def opponent_win_rate(group: Group, verdict: Verdict, options: Options, truncate
     learns from that follows the gradient of E[(label - 1/2 - beta * log-ratio) * lp], up where the sample wins.
 
     Opponents are the responses of purpose `opponent` and `baseline`, of which anything is known; where the group has
-    none, its first sample, which is then no example. Samples with a hole are left out. Of samples with the same
-    tokens one stands for all, with their mean label and their number as weight, so that every draw counts. A truncated
-    sample with a label above one half is left out unless it may win.
+    none, its first sample, which is then no example. Samples with a hole are left out. Every draw is an example, also
+    one with the same tokens as another: an optimiser step is a mean over draws. A truncated sample with a label above
+    one half is left out unless it may win.
     """
     table_KK = verdict.preferences_KK
     assert table_KK is not None, "win rates need preferences"
@@ -30,14 +29,8 @@ def opponent_win_rate(group: Group, verdict: Verdict, options: Options, truncate
         rivals = [group.baseline]
         own = [i for i in own if i != group.baseline]
     rates = {i: rate for i in own if (rate := mean_win_rate(table_KK, i, rivals)) is not None}
-    same: dict[tuple[int, ...], list[int]] = defaultdict(list)
-    for i in by_id(group, rates):
-        same[tuple(group.responses_K[i].tokens_T)].append(i)
-    return [
-        Found(members=(draws[0],), roles=("response",), labels=(label,), weight=float(len(draws)))
-        for draws in same.values()
-        if (label := fmean(rates[i] for i in draws)) <= 0.5 or all(may_win(group, i, truncated_may_win) for i in draws)
-    ]
+    kept = {i: rate for i, rate in rates.items() if rate <= 0.5 or may_win(group, i, truncated_may_win)}
+    return [single_of(i, kept[i]) for i in by_id(group, kept)]
 
 
 def has_opponents(group: Group) -> bool:

@@ -34,7 +34,7 @@ def test_judges_are_built_anew_only_where_they_would_be_others() -> None:
     recipe, built = cast(Any, None), list[str]()
 
     def build(name: str) -> Any:
-        return lambda engines: (built.append(name), name)
+        return lambda engines: (built.append(name), name, None)
 
     actor = JudgeActor("store", "prompts", recipe, build("first"), "alike")
     labels = [actor.version()]

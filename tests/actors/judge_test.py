@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from actors.judge import JudgeActor
+from actors.judge import JudgeActor, Judges
 from loop.config import AlgorithmConfig, Plan, PlanConfig
 from loop.judges.judge import Asked, Reply
 from loop.records import Example, Judgement, Prompt, Response, ShardRef
@@ -44,7 +44,7 @@ def actor(folder: Path, plan: PlanConfig, training: FakeJudge, evaluation: FakeJ
     prompts = [Prompt(p, '[{"content":"q","role":"user"}]', [1], "a", "s") for p in PROMPTS]
     path = write_shard(folder, "prompts", 0, 0, prompts, Prompt).path
     recipe = AlgorithmConfig("r", K, plan=plan, pairing={"name": "best_worst"}, loss={"name": "dpo"})
-    return JudgeActor(str(folder), path, recipe, lambda _: (training, evaluation or FakeJudge()))
+    return JudgeActor(str(folder), path, recipe, lambda _: Judges(training, evaluation or FakeJudge()))
 
 
 def responses(folder: Path) -> ShardRef:

@@ -16,6 +16,7 @@ from loop.composition import compose
 from loop.config import Plan, RunConfig
 from loop.errors import Refused
 from loop.ledger import Ledger
+from loop.prompts.tokenizer import load_tokenizer
 from loop.recipe import sampler_of, sources_of
 from loop.recipes import on_demo, recipe_files
 from loop.task import store_of
@@ -141,4 +142,28 @@ def require_complete(config: RunConfig, ledger: Ledger) -> None:
         named = [responses[one] for one in row["response_ids"]]
         assert {one["prompt_id"] for one in named} == {row["prompt_id"]} and all(one["tokens_T"] for one in named)
 
+    require_judgements(config, ledger, responses)
+
     assert len(table(ledger, "evaluation_responses")) == len(table(ledger, "evaluation_judgements")) > 0
+
+
+def require_judgements(config: RunConfig, ledger: Ledger, responses: dict[str, dict[str, Any]]) -> None:
+    """Where the judge learns, its judgements are responses to its own questions, token by token, and in pairs that the
+    learner knows the anchor's log-probs of."""
+    written = {id: row for id, row in responses.items() if row["purpose"] == "judgement"}
+    assert {row["round"] for row in written.values()} == ({1, 2} if config.algorithm.judge_pairs.rounds else set())
+    tokenizer = load_tokenizer(config.model.path, config.model.revision)
+    judgements = {row["judgement_id"]: row for row in table(ledger, "judgements")}
+    for id, row in written.items():
+        judged, text = judgements[id], tokenizer.decode(row["prompt_tokens_T"])
+        assert row["parent"] == judged["response_ids"][0] and row["prompt_tokens_T"] == judged["asked_T"]
+        assert all(responses[one]["text"] in text for one in judged["response_ids"])
+        assert tokenizer.decode(row["tokens_T"], skip_special_tokens=True) == judged["raw"] == row["text"]
+        assert row["tokens_T"][-1] == tokenizer.eos_token_id and not row["logprobs_T"]
+    learnt = [row for row in table(ledger, "examples") if row["response_ids"][0] in written]
+    known = {row["response_id"]: len(row["logprobs_T"]) for row in table(ledger, "anchors")}
+    assert bool(learnt) == bool(written)
+    for example in learnt:
+        better, worse = (written[one] for one in example["response_ids"])
+        assert better["prompt_tokens_T"] == worse["prompt_tokens_T"] and better["text"] != worse["text"]
+        assert all(known[one["response_id"]] == len(one["tokens_T"]) for one in (better, worse))

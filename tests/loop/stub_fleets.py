@@ -18,7 +18,7 @@ from loop.driver import run
 from loop.evaluation.contests import contest_questions
 from loop.evaluation.splits import EXAMINED, ContestTable
 from loop.exports import export_folder
-from loop.fleets import NOTHING_SAID, Contest, Judged, JudgementTable, Lesson, Pushed
+from loop.fleets import NOTHING_SAID, Contest, Judged, JudgementTable, Lesson, MetaRequest, Pushed
 from loop.learning import LearnReport, Restored, StepOutcome
 from loop.ledger import Ledger
 from loop.prompts.pool import PoolCounts, PromptPool
@@ -40,7 +40,7 @@ from loop.task import Task
 from loop.tracking import NullTracker, Tracker
 from loop.validation import validate
 from loop.view import open_view
-from tests.loop.factories import judgement, pair_example
+from tests.loop.factories import judgement, pair_example, response
 from tests.loop.stub_groups import group_of
 
 
@@ -215,6 +215,28 @@ class StubFleets:
             ]
             stats = {"groups": 2, "ties": 2 - len(rows), "unusable": 0}
             yield write_shard(self.store, "examples", ref.round, ref.shard, rows, Example, stats)
+
+    def meta(self, requests: Iterable[MetaRequest], policy: PolicyVersion) -> Iterator[ShardRef]:
+        """Every judgement competes, each beats those before it, and the last one is chosen over the first."""
+        for request in requests:
+            self.called(f"meta:{request.table}")
+            said, round = read_shard(request.judgements, Judgement), request.answers.round
+            ids = [f"{round}-{request.shard}-{at}" for at in range(len(said))]
+            if request.table == "responses":
+                rows: list[Any] = [
+                    replace(response(at, id=id), round=round, purpose="judgement", parent=one.response_ids[0])
+                    for at, (id, one) in enumerate(zip(ids, said, strict=True))
+                ]
+            elif request.table == "judgements":
+                assert str(policy) == self.serves, "the meta-judge is what the engines hold"
+                assert [one.response_id for one in read_shard(request.competing or "", Response)] == ids
+                rows = [replace(judgement(ids, 0.0), round=round)]
+            else:
+                assert [one.response_ids for one in read_shard(request.compared or "", Judgement)] == [ids]
+                rows = [pair_example(f"meta {round}-{request.shard}", ids[-1], ids[0], round=round)]
+            stats = {"failed": 0.0} if request.table == "judgements" else {}
+            kind = {"responses": Response, "judgements": Judgement, "examples": Example}[request.table]
+            yield write_shard(self.store, request.table, round, request.shard, rows, kind, stats)
 
     def anchor(self, lesson: Lesson) -> Iterable[ShardRef]:
         self.called("anchor")

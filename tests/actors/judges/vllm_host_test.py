@@ -12,7 +12,7 @@ from actors.judges.transformers_host import TransformersSpeaker
 from actors.judges.vllm_host import VllmClassifier, VllmSpeaker
 from loop.errors import Refused
 from loop.judge_config import Backend, HostedConfig
-from loop.judges.speaking import Writing, Written
+from loop.judges.speaking import Writing
 from tests.actors.judges import kit
 
 pytestmark = pytest.mark.engine
@@ -62,9 +62,10 @@ def test_seeds_and_temperature_decide_what_is_written(speaker: VllmSpeaker) -> N
 def test_nothing_but_a_choice_is_written(speaker: VllmSpeaker) -> None:
     choices = ("[[A]]", '"B" \\ b', "tie", "1", "10")
     longest = max(len(choice.encode()) for choice in choices) + 1
-    found = speaker.write([INPUTS[0]] * 64, range(64), Writing(1.0, longest, choices), "p")
-    assert set(found) <= {Written(choice, True) for choice in choices} and len(set(found)) > 2
-    assert {Written("1", True), Written("10", True)} & set(found)
+    written = speaker.write([INPUTS[0]] * 64, range(64), Writing(1.0, longest, choices), "p")
+    found = {(one.text, one.ended) for one in written if one}
+    assert found <= {(choice, True) for choice in choices} and len(found) > 2
+    assert {("1", True), ("10", True)} & found
 
 
 def test_a_text_is_ended_by_the_model_or_cut(speaker: VllmSpeaker) -> None:
@@ -76,7 +77,15 @@ def test_a_text_is_ended_by_the_model_or_cut(speaker: VllmSpeaker) -> None:
         assert whole and part
         assert part == whole or not part.ended, "an end token within three"
     (full,) = speaker.write([FULL[1:]], [0], Writing(1.0, 60, ("ab",)), "p")
-    assert full == Written("a", False), "the context ends before the choice does"
+    assert full and (full.text, full.ended) == ("a", False), "the context ends before the choice does"
+
+
+def test_the_tokens_are_those_that_were_written_with_the_one_that_ended_the_text(speaker: VllmSpeaker) -> None:
+    tokenizer = kit.demo_tokenizer()
+    for one in speaker.write([INPUTS[0]] * 64, range(64), Writing(1.0, 60), "p"):
+        assert one and tokenizer.decode(one.tokens_T, skip_special_tokens=True) == one.text
+        assert (tokenizer.eos_token_id in one.tokens_T) == one.ended
+        assert one.ended == (one.tokens_T[-1] == tokenizer.eos_token_id)
 
 
 def test_what_was_read_and_written_is_counted(speaker: VllmSpeaker) -> None:

@@ -78,7 +78,8 @@ CORE: dict[str, Round] = {
         examples=(Expected("ad", dpo(0.1, 2 + 3), margin=3.25),),
         anchors=(PREVIOUS,),
     ),
-    # Bands from 4.69 and to 2.21: g is the shortest above, f the longest below; its eleven scores average 1.9.
+    # Bands from 4.69 and to 2.21: g is the shortest above, f the longest below; its eleven scores average 1.9. Pairs of
+    # judgements: `judgements_test.py`.
     "meta_rewarding": Round(
         group={
             "a": Told(score=5.0, length=900),

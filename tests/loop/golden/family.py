@@ -64,13 +64,11 @@ FAMILY: dict[str, Round] = {
         examples=(Expected("bc", dpo(0.1, -2 - 1) + 11 / 2, margin=0.8),),
         anchors=(PREVIOUS,),
     ),
+    # The second round is the second stage, whose anchor is the model of the first.
     "curry_dpo": Round(
+        number=2,
         group={letter: Told(score=score) for letter, score in zip("abcd", (5, 4, 3, 2), strict=True)},
-        examples=(
-            Expected("ad", dpo(0.1, 2 + 3), margin=3, stage=0),
-            Expected("ac", dpo(0.1, 2 - 1), margin=2, stage=1),
-            Expected("ab", dpo(0.1, 2 + 2), margin=1, stage=2),
-        ),
+        examples=(Expected("ac", dpo(0.1, 2 - 1), margin=2, stage=1),),
         anchors=(PREVIOUS,),
     ),
     # Log-probs per token: c -6 / 3, g -7 / 4.

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cache
+from types import MappingProxyType
 from typing import cast
 
 import torch
@@ -43,6 +44,8 @@ SUMS: Mapping[str, tuple[float, float, float, int]] = {
     "h": (-10.0, -10.5, -12.0, 4),
 }
 """Of each response: log-probs under the policy, the first and the second anchor (nats), and tokens."""
+
+NOTHING: Mapping[str, float] = MappingProxyType({})
 
 BIAS = 0.02
 """By how much the judge prefers what is shown first; both orders cancel it."""
@@ -87,9 +90,11 @@ class Expected:
 @dataclass(frozen=True, kw_only=True)
 class Round:
     """A recipe's golden round. `beats` holds P(first beats second) by two letters; what it lacks follows from the
-    scores of a Bradley-Terry judge. `passed`: tests passed, where no judge can say so yet. In each of `ROUNDS`:
-    `begins`, the policy with which it begins; `anchors` and `others`, those that serve."""
+    scores of a Bradley-Terry judge. `passed`: tests passed, where no judge can say so yet. `number`: the round that the
+    group belongs to. In each of `ROUNDS`: `begins`, the policy with which it begins; `anchors` and `others`, those that
+    serve."""
 
+    number: int = 1
     group: Mapping[str, Told]
     beats: Mapping[str, float] = field(default_factory=dict)
     passed: Mapping[str, tuple[float, ...]] = field(default_factory=dict)
@@ -122,8 +127,8 @@ def recipe(name: str) -> AlgorithmConfig:
     return cast(AlgorithmConfig, OmegaConf.to_object(merged))
 
 
-def group_of(told: Mapping[str, Told]) -> Group:
-    """The group; the letters are the ids, which is how ties are broken."""
+def group_of(told: Mapping[str, Told], number: int = 1) -> Group:
+    """The group in a round; the letters are the ids, which is how ties are broken."""
     rows: list[Response] = []
     for letter, one in told.items():
         lp, *_, n = SUMS[one.sums or letter]
@@ -132,7 +137,7 @@ def group_of(told: Mapping[str, Told]) -> Group:
         rows.append(
             Response(
                 response_id=letter,
-                round=1,
+                round=number,
                 purpose=one.purpose,
                 policy="r0-s0",
                 prompt_id="p",
@@ -170,7 +175,7 @@ def answer(told: Round, question: Question) -> float:
 
 def play(algorithm: AlgorithmConfig, told: Round) -> Played:
     """The group's examples and their losses. Raises: Refused where the recipe's loss cannot learn from them."""
-    group, plan = group_of(told.group), algorithm.plan
+    group, plan = group_of(told.group, told.number), algorithm.plan
     if told.passed:
         says = Verdict(objectives_KM=tuple(told.passed[letter] for letter in told.group))
     else:
@@ -179,23 +184,36 @@ def play(algorithm: AlgorithmConfig, told: Round) -> Played:
     rule, options = rule_of(algorithm)
     examples = pair(rule, options, group, says, 1, algorithm.truncated_may_win)
     examples = keep_largest(examples, algorithm.keep)
+    sums = {letter: one.sums or letter for letter, one in told.group.items()}
+    return Played(tuple(examples), losses_of(algorithm, group, sums, examples, told.state))
+
+
+def losses_of(
+    algorithm: AlgorithmConfig,
+    group: Group,
+    sums: Mapping[str, str],
+    examples: Sequence[Example],
+    state: Mapping[str, float] = NOTHING,
+) -> tuple[float, ...]:
+    """The recipe's loss of each example; `sums`: whose row of SUMS each response of the group has."""
+    if not examples:
+        return ()
     loss = loss_of(algorithm)
 
-    def spread(letter: str, which: int) -> list[float]:
-        row = SUMS[told.group[letter].sums or letter]
+    def spread(one: str, which: int) -> list[float]:
+        row = SUMS[sums[one]]
         return [row[which] / row[3]] * row[3]
 
     anchors = range(1, 1 + len(algorithm.anchors))
     sequences = {r.response_id: sequence_of(r, [spread(r.response_id, a) for a in anchors]) for r in group.responses_K}
     flat = example_batch(examples, sequences)
-    used = dict.fromkeys(letter for example in examples for letter in example.response_ids)
-    logprobs_R = torch.tensor([x for letter in used for x in spread(letter, 0)], dtype=torch.float64)
+    used = dict.fromkeys(one for example in examples for one in example.response_ids)
+    logprobs_R = torch.tensor([x for one in used for x in spread(one, 0)], dtype=torch.float64)
     batch = batch_of(flat, logprobs_R, loss.row.kind, loss.needs)
     prepared = None
     if loss.row.statistics:
-        prepared, _ = loss.prepare(loss.read(batch), dict(told.state) or loss.initial_state())
-    losses = loss.evaluate(batch, prepared).loss_N.tolist() if examples else []
-    return Played(tuple(examples), tuple(losses))
+        prepared, _ = loss.prepare(loss.read(batch), dict(state) or loss.initial_state())
+    return tuple(loss.evaluate(batch, prepared).loss_N.tolist())
 
 
 @dataclass(frozen=True)

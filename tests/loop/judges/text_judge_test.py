@@ -56,7 +56,7 @@ class Scripted:
         self.seeds += seeds
         self.writing = writing
         said = [self.text(demo().decode(one), seed) for one, seed in zip(inputs_T, seeds, strict=True)]
-        return [None if text is None else Written(text, self.ended) for text in said]
+        return [None if text is None else Written(text, self.ended, tuple(map(ord, text))) for text in said]
 
     def usage(self) -> dict[str, float]:
         return {"seconds": 2.5}
@@ -171,6 +171,15 @@ def test_a_text_that_was_cut_holds_no_verdict() -> None:
 def test_an_input_that_fills_the_models_context_is_failed_where_it_writes() -> None:
     speaker = Scripted(text=lambda text, seed: None)
     assert judge(speaker, SCORE, read=ReadBy.text).answer([asked("one")], "p") == [NO_ROOM]
+
+
+def test_a_written_reply_comes_with_the_tokens_that_it_answers_and_its_own() -> None:
+    speaker = Scripted(text=lambda text, seed: "Score: 4")
+    (reply,) = judge(speaker, SCORE, read=ReadBy.text).answer([asked("one")], "p")
+    assert [demo().decode(list(reply.asked_T))] == speaker.heard
+    assert reply.tokens_T == tuple(map(ord, "Score: 4"))
+    (read,) = judge(Scripted(logprobs=lambda text: {"A": -0.1})).answer([asked("one", "two")], "p")
+    assert (read.status, read.asked_T, read.tokens_T) == ("decided", (), ()), "nothing was written"
 
 
 @pytest.mark.parametrize(

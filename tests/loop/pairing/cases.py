@@ -81,6 +81,7 @@ VARIANTS: list[tuple[str, dict[str, Any]]] = [
     ("with_baseline", {"min_strength": 0.0}),
     ("all_pairs", {"min_score": 0.0, "gap": 1.0, "student_gap": 0.0, "max_repetition": 0.5}),
     ("length_penalised", {"penalty": 0.5}),
+    ("curriculum", {"over": "rounds"}),
     ("length_banded", {"rho": 0.5}),
     ("rejection_sampling", {"pairs": "tournament", "beta": 2.0, "count": 4}),
     ("keep_correct", {"min_score": 0.0, "cap": 2}),

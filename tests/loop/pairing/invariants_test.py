@@ -61,8 +61,11 @@ def test_a_response_of_which_nothing_is_known_is_as_if_it_was_not_there(case: Ca
 @many
 @given(cases())
 def test_the_same_tokens_never_stand_in_one_example_or_in_two_single_ones(case: Case) -> None:
+    """But of a rule whose every draw is a term of a mean."""
     tokens = [tuple(r.tokens_T) for r in case[0].responses_K]
     for name, options in VARIANTS:
+        if name == "opponent_win_rate":
+            continue
         finds = found(name, *case, **options)
         single = RULES[name].gives == "single"
         for together in [sum((one.members for one in finds), ())] if single else [one.members[:2] for one in finds]:

@@ -128,6 +128,24 @@ def test_nash_md_makes_winners_likelier_and_losers_less_likely(p: float, downhil
     assert gradient == {"id0": about(-downhill)}
 
 
+def test_a_step_of_nash_md_is_the_mean_over_draws_however_often_one_came() -> None:
+    """Two draws of one answer, at a log-ratio of 2, and one of another at -2: a mean of three terms, not of two."""
+    four = samples(
+        4,
+        purpose=["train", "train", "train", "opponent"],
+        tokens_T=[TWENTY[0], TWENTY[0], TWENTY[1], TWENTY[2]],
+        loss_mask_T=[[True] * 20] * 4,
+    )
+    said = Verdict(preferences_KK=tuple((0.5, 0.5, 0.5, p) for p in (0.9, 0.6, 0.3, 0.5)))
+    drawn = examples("opponent_win_rate", four, said)
+    sums = {"id0": F1["id0"], "id1": F1["id0"], "id2": F1["id1"]}
+    _, gradient = learnt("nash_md", drawn, four, sums)
+    mean = {id: slope / len(drawn) for id, slope in gradient.items()}
+    first, again, other = 0.9 - 0.5 - 0.1 * 2, 0.6 - 0.5 - 0.1 * 2, 0.3 - 0.5 + 0.1 * 2
+    assert mean["id0"] + mean["id1"] == about(-(first + again) / 3)
+    assert mean["id2"] == about(-other / 3)
+
+
 def test_upo_smooths_the_labels_of_uncertain_pairs() -> None:
     two = group("train", "train")
     for estimates, alpha in [((0.9, 0.9, 0.9), 0.1), ((0.9, 0.1, 0.5), 0.128343)]:

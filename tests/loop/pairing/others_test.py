@@ -143,12 +143,14 @@ def test_a_baseline_is_an_opponent_and_without_any_the_first_sample_is_one() -> 
     assert members("opponent_win_rate", teacher, said) == [(0,)], "the policy learns from its own samples"
 
 
-def test_the_same_sample_drawn_twice_counts_twice() -> None:
+def test_the_same_sample_drawn_twice_is_two_examples() -> None:
     three = samples(3, purpose=["train", "train", "opponent"], tokens_T=[[1], [1], [2]])
     said = table((0.5, None, 0.5), (None, 0.5, 1.0), (None,) * 3)
-    (one,) = found("opponent_win_rate", three, said)
-    assert (one.members, one.labels, one.weight) == ((0,), (0.75,), 2.0)
-    assert found("opponent_win_rate", cut(three, 1), said) == []
+    assert [(one.members, one.labels, one.weight) for one in found("opponent_win_rate", three, said)] == [
+        ((0,), (0.5,), 1.0),
+        ((1,), (1.0,), 1.0),
+    ]
+    assert members("opponent_win_rate", cut(three, 1), said) == [(0,)]
 
 
 def test_a_cut_sample_that_beats_the_opponents_is_left_out() -> None:

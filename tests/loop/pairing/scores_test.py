@@ -140,6 +140,18 @@ def test_a_curriculum_goes_from_the_largest_gap_to_the_smallest() -> None:
 
 
 @pytest.mark.parametrize(
+    ("round", "pairs"),
+    [(1, [((0, 3), 0)]), (2, [((0, 2), 1)]), (3, [((0, 1), 2)]), (4, [((0, 3), 0)]), (6, [((0, 1), 2)])],
+)
+def test_a_curriculum_over_rounds_has_a_stage_in_each(round: int, pairs: list[tuple[tuple[int, int], int]]) -> None:
+    four = samples(4, round=[round] * 4)
+    told = found("curriculum", four, scored(5, 4, 3, 2), over="rounds")
+    assert [(one.members, one.stage) for one in told] == pairs
+    fewer = found("curriculum", four, scored(5, 5, 5, 2), over="rounds")
+    assert len(fewer) == (round in (1, 4)), "of later stages there is no pair"
+
+
+@pytest.mark.parametrize(
     ("scores", "expected"),
     [((1, 0.5, 0, -1), (1, 0.367879, 0.135335, 0.018316)), ((0.9, 0.5, 0.1), (1, 0.449329, 0.201897))],
 )
