@@ -19,7 +19,7 @@ from loop.controls import TOLD
 from loop.diagnostics.measured import counted, measure
 from loop.drafting import draft
 from loop.errors import Stopped
-from loop.evaluation.measuring import evaluate
+from loop.evaluation.measuring import answer_again, evaluate
 from loop.fleets import Fleets, Judged, Lesson
 from loop.gate.standing import Standing
 from loop.hook import run_hook
@@ -62,7 +62,7 @@ def run(task: Task, fleets: Fleets, book: Book) -> RunSummary:
         evaluate(task, fleets, round, candidate, book.trial.rivals())
         if diagnoses_in(config, number):
             diagnose(task, fleets, round, book.lesson(number))
-        policy = gate(fleets, book, round, candidate)
+        policy = gate(task, fleets, book, round, candidate)
         if exports_in(config, round):
             export(task, fleets, round, policy)
         book.close(round, policy)
@@ -170,11 +170,15 @@ def learn(task: Task, fleets: Fleets, round: Recorder, at: Moment, lesson: Lesso
     return version
 
 
-def gate(fleets: Fleets, book: Book, round: Recorder, candidate: PolicyVersion) -> PolicyVersion:
+def gate(task: Task, fleets: Fleets, book: Book, round: Recorder, candidate: PolicyVersion) -> PolicyVersion:
     """The policy with which the round ends: the candidate or, where the gate rejects it, the incumbent again, weights
     and optimiser, in learners and engines."""
     book.trial.decide(round, candidate)
-    if round.gate is None or round.gate.decision == "promoted":
+    if round.gate is None:
+        return candidate
+    if round.gate.decision == "promoted":
+        if round.number < task.config.rounds:
+            answer_again(task, fleets, round, candidate)
         return candidate
     incumbent = PolicyVersion.parse(round.gate.incumbent)
 

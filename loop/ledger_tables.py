@@ -50,6 +50,8 @@ TABLES: dict[str, type] = {
     "gate_responses": records.Response,
     "gate_judgements": records.Judgement,
     "gate_comparisons": records.Judgement,
+    "incumbent_responses": records.Response,
+    "incumbent_judgements": records.Judgement,
     "retention_responses": records.Response,
     "retention_judgements": records.Judgement,
     "retention_comparisons": records.Judgement,

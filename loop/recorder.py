@@ -46,6 +46,8 @@ UNITS = {
     "gate_responses": "answers",
     "gate_judgements": "judgements",
     "gate_comparisons": "judgements",
+    "incumbent_responses": "answers",
+    "incumbent_judgements": "judgements",
     "retention_responses": "answers",
     "retention_judgements": "judgements",
     "retention_comparisons": "judgements",

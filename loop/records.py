@@ -27,6 +27,7 @@ Purpose = Literal[
     "revision",
     "judgement",
     "evaluate",
+    "defend",
 ]
 Status = Literal["decided", "undecided", "failed"]
 

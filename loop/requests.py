@@ -167,7 +167,7 @@ def evaluation_requests(task: Task, round: int, policy: PolicyVersion, split: Sp
     ids = [prompt.prompt_id for prompt in split.prompts(task.pool)]
     k, sampling = task.config.evaluate.samples, sampling_of(task.config.rollout)
     return [
-        _request(task, split.answers, round, number, "evaluate", policy, some, k, sampling)
+        _request(task, split.answers, round, number, split.purpose, policy, some, k, sampling)
         for number, some in enumerate(slices_of(task, ids))
     ]
 

@@ -39,6 +39,8 @@ KEYS: dict[str, tuple[str, ...]] = {
     "gate_responses": ("round", "response_id"),
     "gate_judgements": ("round", "judgement_id"),
     "gate_comparisons": ("round", "judgement_id"),
+    "incumbent_responses": ("round", "response_id"),
+    "incumbent_judgements": ("round", "judgement_id"),
     "retention_responses": ("round", "response_id"),
     "retention_judgements": ("round", "judgement_id"),
     "retention_comparisons": ("round", "judgement_id"),

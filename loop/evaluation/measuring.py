@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 
 from loop.evaluation.results import Tables
-from loop.evaluation.splits import Split, splits_in
+from loop.evaluation.splits import DEFENCE, Split, splits_in
 from loop.fleets import Contest, Fleets
 from loop.judges.capabilities import capabilities_of, examiner_of
 from loop.recorder import Recorder
@@ -23,14 +23,10 @@ def evaluate(task: Task, fleets: Fleets, round: Recorder, policy: PolicyVersion,
     """Sample answers to the held-out prompts whose turn it is and have them scored, or compared with the rivals' where
     the judge of evaluation does not score; measure how far the policy is from the initial one (the KL divergence, which
     samples of a sharpened or truncated policy would not give)."""
-    scores = capabilities_of(examiner_of(task.config)).pointwise
     for split in splits_in(task.config, round.number):
-        asked = evaluation_requests(task, round.number, policy, split)
-        total = len(split.prompts(task.pool)) * task.config.evaluate.samples
-        answers = round.stream("evaluate", split.answers, served(fleets, policy, fleets.generate), asked, total)
-        if scores:
-            scoring = served(fleets, policy, partial(fleets.judge, policy=policy, table=split.scores))
-            round.drain("score", split.scores, scoring, answers, total)
+        answers, total = _answers(task, fleets, round, policy, split)
+        if capabilities_of(examiner_of(task.config)).pointwise:
+            _score(fleets, round, policy, split, answers, total)
         else:
             contests = list(_contests(list(answers), split, rivals))
             comparing = partial(fleets.compare, policy=policy, table=split.contests)
@@ -39,6 +35,30 @@ def evaluate(task: Task, fleets: Fleets, round: Recorder, policy: PolicyVersion,
         sampled = round.shards("evaluation_responses")
         initially = partial(fleets.log_probs, "evaluation_anchors", round.number, sampled, INITIAL)
         round.together("kl", "evaluation_anchors", initially, int(round.count("evaluation_responses")))
+
+
+def answer_again(task: Task, fleets: Fleets, round: Recorder, policy: PolicyVersion) -> None:
+    """A policy that was promoted answers the gate's prompts afresh, for the gates to come."""
+    answers, total = _answers(task, fleets, round, policy, DEFENCE)
+    if capabilities_of(examiner_of(task.config)).pointwise:
+        _score(fleets, round, policy, DEFENCE, answers, total)
+    else:
+        list(answers)
+
+
+def _answers(
+    task: Task, fleets: Fleets, round: Recorder, policy: PolicyVersion, split: Split
+) -> tuple[Iterator[ShardRef], int]:
+    asked = evaluation_requests(task, round.number, policy, split)
+    total = len(split.prompts(task.pool)) * task.config.evaluate.samples
+    return round.stream("evaluate", split.answers, served(fleets, policy, fleets.generate), asked, total), total
+
+
+def _score(
+    fleets: Fleets, round: Recorder, policy: PolicyVersion, split: Split, answers: Iterator[ShardRef], total: int
+) -> None:
+    scoring = served(fleets, policy, partial(fleets.judge, policy=policy, table=split.scores))
+    round.drain("score", split.scores, scoring, answers, total)
 
 
 def _contests(answers: Sequence[ShardRef], split: Split, rivals: Rivals) -> Iterator[Contest]:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from loop.cadence import gates_in, looks_ahead
 from loop.evaluation.diversity import distinct_answers
 from loop.evaluation.results import Tables, compared, lengths, outcomes, texts
-from loop.evaluation.splits import GATE, TEST
+from loop.evaluation.splits import DEFENCE, GATE, TEST
 from loop.gate.decision import Match, decide
 from loop.gate.power import power
 from loop.gate.rule import GateRule
@@ -17,6 +17,8 @@ from loop.recorder import Recorder
 from loop.records import INITIAL, PolicyVersion, ShardRef, seed_of
 from loop.summary import RunSummary
 from loop.task import Task
+
+AFRESH = {GATE.answers: DEFENCE.answers, GATE.scores: DEFENCE.scores}
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,12 +67,16 @@ class Trial:
         return Match(str(version), told, lengths(GATE, round.shards, theirs))
 
     def _tables(self, version: PolicyVersion) -> Tables:
-        """The shards of a table of the round in which a version was measured last; none where it never was."""
+        """The shards of a table of the round in which a version was measured last; none where it never was. Of a policy
+        that was promoted, those of its answers afresh stand for the gate's."""
 
         def of(table: str) -> list[ShardRef]:
             for one in reversed((self.summary.initial, *self.summary.rounds)):
-                if one.candidate == str(version) and (refs := list(self.ledger.committed(table, one.round).values())):
-                    return refs
+                if one.candidate != str(version):
+                    continue
+                for name in (AFRESH.get(table, table), table):
+                    if refs := list(self.ledger.committed(name, one.round).values()):
+                        return refs
             return []
 
         return of

@@ -58,7 +58,8 @@ class StubFleets:
 
     `dies_at` calls later it is killed; in round `skips_in` no optimiser step is applied; `empty` are rounds without an
     example; with `other_weights` what it pushes has another digest; `trusted` is the probability that the judge gives
-    to the better text of its check; held-out answers of rounds that are `worse` are all wrong. The learners'
+    to the better text of its check; held-out answers of rounds that are `worse` are all wrong, and those that a
+    promoted policy gives afresh score `defends_with`. The learners'
     checkpoints are a file beside the store: every learn phase ends with one, and those of all rounds are kept.
     """
 
@@ -74,6 +75,7 @@ class StubFleets:
         trusted: float = 1.0,
         empty: Collection[int] = (),
         worse: Collection[int] = (),
+        defends_with: float = 1.0,
     ) -> None:
         self.store = store
         self.examples = examples
@@ -85,6 +87,7 @@ class StubFleets:
         self.trusted = trusted
         self.empty = empty
         self.worse = worse
+        self.defends_with = defends_with
         self.appointed: list[int] = []
         self.calls: list[str] = []
         self.asked: list[GenerateRequest] = []
@@ -160,7 +163,7 @@ class StubFleets:
             rows = [
                 known.get(r.response_id)
                 or replace(
-                    judgement([r.response_id], float(r.k == 0 and not (table in EXAMINED and ref.round in self.worse))),
+                    judgement([r.response_id], self._score(table, r)),
                     round=ref.round,
                     prompt_id=r.prompt_id,
                     judge=f"asked for {table}",
@@ -191,6 +194,12 @@ class StubFleets:
             ]
             stats = {"failed": 0, "undecided": 0, "value": 0}
             yield write_shard(self.store, table, one.answers.round, one.shard, rows, Judgement, stats)
+
+    def _score(self, table: str, response: Response) -> float:
+        """What the judge says of one response."""
+        if table == "incumbent_judgements":
+            return self.defends_with
+        return float(response.k == 0 and not (table in EXAMINED and response.round in self.worse))
 
     def aggregate(self, judged: Iterable[Judged]) -> Iterator[ShardRef]:
         for one in judged:

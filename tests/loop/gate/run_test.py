@@ -95,7 +95,11 @@ def test_candidates_are_compared_with_incumbent_best_and_initial_policy(whole: t
 
 def test_the_gates_prompts_and_those_of_the_test_are_kept_apart(whole: tuple[Path, Driven]) -> None:
     ledger = Ledger(whole[0] / "ledger")
-    for table, split in (("gate_responses", "gate"), ("evaluation_responses", "test")):
+    for table, split in (
+        ("gate_responses", "gate"),
+        ("incumbent_responses", "gate"),
+        ("evaluation_responses", "test"),
+    ):
         ids = ledger.read(table, ["prompt_id"]).to_pydict()["prompt_id"]
         assert ids and all(one.startswith(split) for one in ids)
 
@@ -179,6 +183,17 @@ def test_a_judge_that_only_compares_decides_by_comparisons(tmp_path: Path) -> No
     asked = Ledger(tmp_path / "ledger").read("gate_comparisons", ["round", "response_ids"]).to_pydict()
     assert asked["round"].count(1) == 2 * 40  # three rivals, one and the same policy, both orders
     assert asked["round"].count(4) == 2 * 2 * 40
+
+
+def test_who_was_promoted_answers_afresh_and_later_candidates_meet_these_answers(
+    whole: tuple[Path, Driven], tmp_path: Path
+) -> None:
+    asked = [(r.round, r.table, r.policy) for r in whole[1].fleets.asked if r.purpose == "defend"]
+    assert set(asked) == {(1, "incumbent_responses", "r1-s3")}, "there is no gate after the last round"
+    lucky = drive(tmp_path, *SETTINGS, "rounds=2", gate=40, defends_with=0.0)
+    assert lucky.summary is not None
+    rates = [one.gate.comparisons[0].win_rate for one in lucky.summary.rounds if one.gate is not None]
+    assert rates == [0.5, 1.0]
 
 
 def test_a_round_that_learns_nothing_is_not_judged(tmp_path: Path) -> None:
