@@ -38,6 +38,7 @@ from loop.prompts.loading import load_prompts
 from loop.prompts.tokenizer import load_tokenizer
 from loop.push import refuse_oversized
 from loop.records import Telemetry
+from loop.report.writing import write_report
 from loop.scale import forget
 from loop.status import State
 from loop.summary import RunSummary
@@ -202,7 +203,10 @@ def _conducted(
     tracker.start(plain(config), task.folder.name, task.identity, task.folder)
     with MemoryWatch(os.getpid()) as memory:
         shown = 0 if config.tracker.kind is TrackerKind.none else config.tracker.examples
-        book = Book(task, blank_summary(task), ledger, driver, view, tracker, lambda: memory.peak_gib, started, shown)
+        book = Book(
+            *(task, blank_summary(task), ledger, driver, view, tracker),
+            *(lambda: memory.peak_gib, started, shown, lambda summary: write_report(task.folder, summary, ledger)),
+        )
         if book.rounds_closed > config.rounds:  # it ended between its last round and its summary
             return book.finish()
         if driver > 1:

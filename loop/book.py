@@ -13,6 +13,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+from loop.cadence import evaluates_in
 from loop.commit_buffer import CommitBuffer
 from loop.diagnostics.judged import diagnose, of_summary
 from loop.errors import StoreFailed
@@ -68,6 +69,7 @@ class Book:
         peak_memory: Callable[[], float | None],
         started: float,
         examples_shown: int,
+        publish: Callable[[RunSummary], object] = lambda summary: None,
     ) -> None:
         self.task = task
         self.folder = task.folder
@@ -79,6 +81,7 @@ class Book:
         self.peak_memory = peak_memory
         self.started = started
         self.examples_shown = examples_shown
+        self.publish = publish
         self.pulse = Pulse()
         view.live(self.pulse)
         tracker.watch(self.pulse)
@@ -185,6 +188,8 @@ class Book:
             self.folder, self.task.config.export.keep, rounds, self.trial.standing.incumbent.round, needed
         )
         self._update(rounds=[dataclasses.replace(r, checkpoint=None) if r.round in gone else r for r in rounds])
+        if evaluates_in(self.task.config, round.number):
+            self.publish(self.summary)
 
     def _let_stand(self) -> None:
         """`checkpoints/best` leads to the incumbent: an exported checkpoint, or the model with which the run began."""
@@ -227,6 +232,7 @@ class Book:
         """The run is complete."""
         self.buffer.flush()
         self._update(finished=True, stopped_because=None)
+        self.publish(self.summary)
         self.tracker.finish(self.summary)
         self.status(self.summary.last.round, [], "finished")
         return self.summary
@@ -237,6 +243,7 @@ class Book:
         if self.summary.finished:
             return
         self._update(stopped_because=reason)
+        self.publish(self.summary)
         self.tracker.finish(self.summary)
         self.status(self.rounds_closed, [], state)
 

@@ -15,7 +15,6 @@ from typing import Any
 from omegaconf import MISSING
 
 from loop.config_types import DType, elsewhere
-from loop.gate.rule import DEFAULT_CONFIDENCE, DEFAULT_TOLERANCE
 from loop.judge_config import JudgeConfig
 
 
@@ -291,9 +290,9 @@ class GateConfig:
     # off: every round's policy is kept
     every: int = 1
     # rounds; the candidate is judged against the policy that was promoted last, however many rounds lie between
-    tolerance: float = DEFAULT_TOLERANCE
+    tolerance: float = 0.02
     # a candidate is promoted when the lower confidence bound of its win rate is above 0.5 minus this
-    confidence: float = DEFAULT_CONFIDENCE
+    confidence: float = 0.8
     # of that bound (one-sided): so often a policy with a win rate of 0.5 minus the tolerance is rejected
     shrink: float = 1.0
     # factor of the learning rate after each rejection, until a candidate is promoted

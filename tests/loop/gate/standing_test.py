@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from loop.evaluation.comparison import Comparison
 from loop.gate.result import Decision, GateResult
+from loop.gate.rule import GateRule
 from loop.gate.standing import Standing, standing
 from loop.records import INITIAL, PolicyVersion
 from loop.summary import RoundSummary
+from tests.loop.stub_fleets import composed
 
 
 def version(label: str) -> PolicyVersion:
@@ -73,3 +75,10 @@ def test_a_round_that_learns_nothing_discards_nothing_that_stands() -> None:
         judged(3, "r3-s6", "rejected", "r1-s3"),
     ]
     assert standing(rounds).discarded == {version("r3-s6")}
+
+
+def test_the_gates_that_can_be_configured_are_the_rules_they_are_called() -> None:
+    tolerant, strict, off = (composed(f"gate={name}").gate for name in ("tolerant", "strict", "off"))
+    assert GateRule(tolerant.tolerance, tolerant.confidence) == GateRule()
+    assert GateRule(strict.tolerance, strict.confidence) == GateRule(0.0, 0.95) and strict.enabled
+    assert tolerant.enabled and not off.enabled
