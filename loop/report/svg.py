@@ -14,7 +14,7 @@ from loop.report.text import shown
 from loop.view.text import duration, number, percent
 
 WIDTH = 360
-LEFT, RIGHT, BOTTOM = 46, 12, 36
+LEFT, RIGHT, BOTTOM = 46, 18, 36
 HEIGHT = 190
 ROW = 16
 CHARACTER = 5.9

@@ -36,6 +36,10 @@ CLIPPED = """
   return box.left < svg.left - 1 || box.right > svg.right + 1 || box.bottom > svg.bottom + 1;
 }).map(one => one.textContent)
 """
+CAPTIONS = """
+[...document.querySelectorAll('caption .stay')].filter(
+  one => one.getBoundingClientRect().right > document.documentElement.clientWidth).map(one => one.textContent)
+"""
 CONTRAST = """
 (() => {
   const luminance = colour => {
@@ -105,6 +109,7 @@ def test_nothing_sticks_out(page: Page, file: Path, width: int) -> None:
     page.evaluate(UNFOLD)
     assert page.evaluate(WIDTHS) == [width, width]
     assert page.evaluate(OUTSIDE) == []
+    assert page.evaluate(CAPTIONS) == []
 
 
 @pytest.mark.parametrize("dark", [False, True])
@@ -137,3 +142,13 @@ def test_a_page_that_asks_for_something_would_be_noticed(page: Page, tmp_path: P
     assert seen.requests == [loud.as_uri(), (tmp_path / "other.png").as_uri()]
     assert any("oh" in message for message in seen.messages)
     assert page.evaluate(WIDTHS)[0] > 360
+
+
+def test_on_paper_nothing_is_folded_or_cut_off(page: Page, folder: Path) -> None:
+    page.open(folder / "report.html", 720)  # a sheet of A4 with margins
+    heights = "[...document.querySelectorAll('details')].map(one => one.getBoundingClientRect().height)"
+    assert min(page.evaluate(heights)) < 60
+    page.call("Emulation.setEmulatedMedia", media="print")
+    assert min(page.evaluate(heights)) > 100
+    assert page.evaluate(WIDTHS) == [720, 720]
+    page.call("Emulation.setEmulatedMedia", media="")
