@@ -29,8 +29,8 @@ matrix alone, where they can be worked out from the hidden units under every ZeR
 head's part. The KL to the previous policy is estimated on samples of that policy, each token weighed with how much
 likelier it has become; the KL to the initial one on the policy's own held-out answers, where these are sampled neither
 sharpened nor truncated; the KL to other anchors on the pairs, among which wrong answers have more than their share, so
-it is too large. Weighed samples tell too little of a policy that has gone far in one round. Correlations are of responses less the mean of their group. A judge that only compares
-has no mean score.
+it is too large. Weighed samples tell too little of a policy that has gone far in one round. Correlations are of
+responses less the mean of their group. A judge that only compares has no mean score.
 """
 
 
