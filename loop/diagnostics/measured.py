@@ -27,10 +27,10 @@ def measure(shards: Shards, prompts_path: str, policy: str) -> dict[str, float]:
     """Figures by name, see `loop.diagnostics.table`. `policy` is the label of the version with which the round
     began."""
     responses = read_sampled(shards("responses"), prompts_path)
-    scores = _scores(shards("verdicts"), responses)
+    scores, compared = _scores(shards("verdicts"), responses)
     found = {
         **_of_pairs(shards("examples"), responses),
-        **_of_scores(responses, scores, responses.by(policy)),
+        **_of_scores(responses, scores, responses.by(policy), compared),
         **_of_comparisons(shards("judgements"), responses),
     }
     return {name: value for name, value in found.items() if math.isfinite(value)}
@@ -59,9 +59,10 @@ def _of_pairs(examples: list[ShardRef], responses: Sampled) -> dict[str, float]:
     return told
 
 
-def _scores(verdicts: list[ShardRef], responses: Sampled) -> np.ndarray:
+def _scores(verdicts: list[ShardRef], responses: Sampled) -> tuple[np.ndarray, bool]:
     """What the judge's verdict says of each response, `[K]`: its score, or how often it beats the others of its group
-    on average. Not a number where nothing is known."""
+    on average. Not a number where nothing is known. Also whether it compared."""
+    compared = False
     sums_K, counts_K = np.zeros(len(responses.index)), np.zeros(len(responses.index))
     table = table_of(verdicts, ["response_id", "against", "value"])
     if table is not None:
@@ -71,20 +72,23 @@ def _scores(verdicts: list[ShardRef], responses: Sampled) -> np.ndarray:
             sums_K[responses.index[one]] += value
             counts_K[responses.index[one]] += 1
             if other is not None:
+                compared = True
                 sums_K[responses.index[other]] += 1.0 - value
                 counts_K[responses.index[other]] += 1
-    return np.where(counts_K > 0, sums_K / np.maximum(counts_K, 1), np.nan)
+    return np.where(counts_K > 0, sums_K / np.maximum(counts_K, 1), np.nan), compared
 
 
-def _of_scores(responses: Sampled, score_K: np.ndarray, own_K: np.ndarray) -> dict[str, float]:
-    """Judge and gold on what the round's policy sampled, and what goes with length."""
+def _of_scores(responses: Sampled, score_K: np.ndarray, own_K: np.ndarray, compared: bool) -> dict[str, float]:
+    """Judge and gold on what the round's policy sampled, and what goes with length. Of comparisons inside groups there
+    is no mean score: it is one half."""
     told: dict[str, float] = {}
     known_K = own_K & np.isfinite(score_K)
     gold_K = own_K & ~np.isnan(responses.right_K)
     if known_K.any():
         told["length_correlation"] = _with_length(responses, score_K, known_K)
-        told["judge_score"] = float(score_K[known_K].mean())
-        told["judge_score_error"] = _error(responses, score_K, known_K)
+        if not compared:
+            told["judge_score"] = float(score_K[known_K].mean())
+            told["judge_score_error"] = _error(responses, score_K, known_K)
     if gold_K.any():
         told["length_correlation_gold"] = _with_length(responses, responses.right_K, gold_K)
         told["train_gold"] = float(responses.right_K[gold_K].mean())

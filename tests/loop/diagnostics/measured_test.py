@@ -131,11 +131,15 @@ def test_comparisons_give_win_rates_and_a_calibration_error(round: Round) -> Non
             judgement(["p0"], 1.0),
         ],
     )
-    pairs = [("p0", "p1", 0.9), ("p0", "p2", 0.1), ("p1", "p2", 0.2)]
+    pairs = [("p0", "p1", 0.9), ("p0", "p2", 0.2), ("p1", "p2", 0.2)]
     round.add("verdicts", VerdictRow, [VerdictRow(1, "p", one, other, value) for one, other, value in pairs])
     told = round.figures()
     assert told["calibration_error"] == pytest.approx((0.1 + 0.7) / 2)
-    assert told["judge_accuracy"] == pytest.approx(0.5), "win rates .5, .15, .85; p3 is not known"
+    x, y = [-1, 0, 1], [0.55 - 0.5, 0.15 - 0.5, 0.8 - 0.5]
+    expected = sum(a * b for a, b in zip(x, y, strict=True)) / math.sqrt(2 * sum(b * b for b in y))
+    assert told["length_correlation"] == pytest.approx(expected), "of 4, 5 and 6 tokens"
+    assert "judge_score" not in told, "win rates inside a group are one half on average, whatever the policy does"
+    assert told["judge_accuracy"] == pytest.approx(0.5), "win rates .55, .15, .8; p3 is not known"
 
 
 def test_an_empty_round_says_nothing(tmp_path: Path) -> None:

@@ -86,8 +86,10 @@ def test_a_probe_is_chosen_from_the_rounds_own_shards(tmp_path: Path) -> None:
             for p, w, rest in pairs
         ]
 
-    foreign = replace(rows(2)[2], response_id="foreign", policy="data:chosen", text="other")
-    shards = {1: rows(1), 2: [*rows(2), foreign]}
+    foreign = [
+        replace(rows(2)[2], response_id=f"foreign{at}", policy="data:chosen", text=f"other {at}") for at in range(20)
+    ]
+    shards = {1: rows(1), 2: [*rows(2), *foreign]}
     lesson = Lesson(
         2,
         [write_shard(root, "examples", round, 0, examples(round), Example) for round in (1, 2)],
