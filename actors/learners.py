@@ -14,7 +14,7 @@ from loop.cadence import checkpoint_every, is_due
 from loop.errors import EnginesDied, InfrastructureFailed, ProcessDied, TimedOut
 from loop.fleets import Lesson
 from loop.learning import LearnReport, Restored
-from loop.pulse import FleetSnapshot
+from loop.pulse import STARTING, FleetSnapshot
 from loop.push import Reading
 from loop.records import ShardRef, seed_of
 from loop.task import Task
@@ -35,7 +35,7 @@ class Learners:
         self.task = task
         self.config = task.config
         self._deaths = 0
-        self._show("restarting")
+        self._show(STARTING)
         self._moved = False  # whether they stand anywhere but at the initial policy, which engines are met with
         self._back_to: int | None = None  # the round to whose end they went back and after which they learnt nothing
         self._lessons: list[Lesson] = []

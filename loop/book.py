@@ -56,7 +56,8 @@ OTHER_WEIGHTS = (
 
 class Book:
     """Keeps a run's record up to date. `blank` is the summary before the first round; `peak_memory` gives GiB;
-    `driver` is the number under which the ledger knows this driver."""
+    `driver` is the number under which the ledger knows this driver; `publish` shows the run to people, whenever a round
+    that was measured is closed and when the run ends."""
 
     def __init__(
         self,

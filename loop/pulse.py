@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import chain
 
+from loop.fleet_actor import Actor, Health
 from loop.fleet_state import FleetState
 from loop.learning import LearnReport
 from loop.records import ShardRef, Telemetry
@@ -27,10 +28,13 @@ UNITS = {
 """What is counted of a table's rows."""
 
 
+STARTING = "starting"
+
+
 @dataclass(frozen=True, slots=True)
 class FleetSnapshot:
-    """A fleet at one moment: its actors by health, how many of its items are worked on, and how many wait, given to an
-    actor that is busy or lost by one."""
+    """A fleet at one moment: its actors by health (or `starting`), how many of its items are worked on, and how many
+    wait, given to an actor that is busy or lost by one."""
 
     noun: str
     health: Mapping[str, int]
@@ -40,11 +44,16 @@ class FleetSnapshot:
 
 def snapshot_of(noun: str, state: FleetState) -> FleetSnapshot:
     """What a fleet whose actors are called `noun` shows of its state."""
-    health = Counter(str(actor.health) for actor in state.actors.values())
+    health = Counter(_told(actor) for actor in state.actors.values())
     held = [actor.work for actor in state.actors.values() if actor.work]
     known = {*chain.from_iterable(held)} & state.items.keys()
     heads = {work[0] for work in held} & state.items.keys()
     return FleetSnapshot(noun, dict(health), len(heads), len(known - heads) + len(state.lost))
+
+
+def _told(actor: Actor) -> str:
+    """An actor's health in one word; the first start of one is nothing to worry about."""
+    return STARTING if actor.health is Health.restarting and not actor.deaths else str(actor.health)
 
 
 @dataclass(frozen=True, slots=True)

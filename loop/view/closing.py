@@ -6,7 +6,7 @@ from pathlib import Path
 
 from loop.summary import FILE_NAME, RoundSummary, RunSummary
 from loop.view.table import CHANGE_TONES, FINAL, Change, change_of, fitting, gain_of, gated, header, row, told
-from loop.view.text import Line, Span, duration, labelled, percent, points, visible, wrapped
+from loop.view.text import Line, Span, Tone, duration, labelled, percent, points, visible, wrapped
 
 _MEANING = {
     "better": "better: the 95% intervals do not overlap",
@@ -87,14 +87,12 @@ def _versus(summary: RunSummary, width: int) -> list[Line]:
         "worse": "worse than the initial policy",
         "unclear": "not clear: as good as the initial policy lies in the interval",
     }[won]
-    controlled = "" if told.length_controlled is None else f"; {percent(told.length_controlled)} at equal length"
-    sentence = f"{what} on {told.prompts} test prompts{controlled}"
+    controlled = "" if told.length_controlled is None else f", {percent(told.length_controlled)} at equal length"
+    first: Line = (("win rate    ", "dim"), (share, CHANGE_TONES[won]), (controlled, ""))
+    tone: Tone = "" if won == "better" else "attention"
     indent = " " * 12
-    first: Line = (("win rate    ", "dim"), (share, CHANGE_TONES[won]))
-    return [
-        first,
-        *(((indent, ""), (part, "" if won == "better" else "attention")) for part in wrapped(sentence, width - 12)),
-    ]
+    sentence = wrapped(f"{what} on {told.prompts} test prompts", width - len(indent))
+    return [first, *(((indent, ""), (part, tone)) for part in sentence)]
 
 
 def _stands(summary: RunSummary) -> list[Line]:

@@ -5,32 +5,40 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from loop.fleet_actor import Health
-from loop.pulse import FleetSnapshot, Reading
+from loop.pulse import STARTING, FleetSnapshot, Reading
 from loop.view.table import gate_span
 from loop.view.text import Line, Span, count, number, percent, rate, visible
 
 BETWEEN: Span = (" · ", "dim")
-CALM = (Health.healthy,)
+CALM = (Health.healthy, STARTING)
 UNITS = ("answers", "tokens", "judgements")
 
 
 def pulse_lines(reading: Reading, width: int) -> list[Line]:
-    """How the actors are, and what they do: at most a line each, which leaves out from its end what does not fit."""
-    parts = (list(_actors(reading)), list(_work(reading)))
+    """How the run stands, and how fast it goes: at most a line each, which leaves out from its end what does not
+    fit."""
+    parts = (list(_stands(reading)), list(_work(reading)))
     return [line for some in parts if (line := _fitting(some, width))]
 
 
-def _actors(reading: Reading) -> Iterator[Sequence[Span]]:
+def _stands(reading: Reading) -> Iterator[Sequence[Span]]:
     for fleet in reading.fleets:
         yield _fleet(fleet)
     if waiting := sum(fleet.waiting for fleet in reading.fleets):
         yield [("queue ", "dim"), (count(waiting), "")]
     if deaths := _deaths(reading):
         yield deaths
+    if (last := reading.last) is not None:
+        if last.gold_score is not None:
+            yield [(f"round {last.round} gold ", "dim"), (percent(last.gold_score), "strong")]
+        if last.gate is not None:
+            yield [gate_span(last.gate)]
 
 
 def _fleet(fleet: FleetSnapshot) -> list[Span]:
-    """As `engines 2 healthy`, those first that are as they should be."""
+    """As `engines 2`, or `engines 1 healthy 1 dead` where not all are healthy."""
+    if [*fleet.health] == [Health.healthy]:
+        return [(f"{visible(fleet.noun)}s ", "dim"), (str(fleet.health[Health.healthy]), "")]
     told = sorted(fleet.health.items(), key=lambda one: (one[0] not in CALM, one[0]))
     words: list[Span] = [(f" {number} {health}", "" if health in CALM else "attention") for health, number in told]
     return [(f"{visible(fleet.noun)}s", "dim"), *(words or [(" none", "attention")])]
@@ -51,11 +59,6 @@ def _work(reading: Reading) -> Iterator[Sequence[Span]]:
             [(f"{rate(reading.step_rate).removesuffix('/s')} steps/s, ", "")] if reading.step_rate else []
         )
         yield [*steps, ("loss ", "dim"), (number(reading.loss), "")]
-    if (last := reading.last) is not None:
-        if last.gold_score is not None:
-            yield [(f"round {last.round} ", "dim"), ("gold ", "dim"), (percent(last.gold_score), "strong")]
-        if last.gate is not None:
-            yield [gate_span(last.gate)]
 
 
 def _fitting(parts: Sequence[Sequence[Span]], width: int) -> Line:

@@ -26,6 +26,7 @@ from actors.fleet_events import FleetEvent
 from actors.supervised import RESTARTABLE
 from loop.errors import InfrastructureFailed, ProcessDied, Refused, StoreFailed
 from loop.fleet_actor import FleetLimits
+from loop.pulse import FleetSnapshot
 from tests.actors.stub_workers import Request, Worker, pid_of, work
 
 pytestmark = pytest.mark.engine
@@ -75,6 +76,7 @@ def test_a_killed_actor_is_replaced_brought_up_to_date_and_its_work_repeated(
     start: Callable[..., Any], lines: Callable[[], list[tuple[int, ...]]], tmp_path: Path
 ) -> None:
     workers, events, refreshed = [start(), start()], [], []
+    shown: list[FleetSnapshot] = []
 
     def refresh(worker: Any) -> bool:
         refreshed.append(len(lines()))
@@ -87,8 +89,11 @@ def test_a_killed_actor_is_replaced_brought_up_to_date_and_its_work_repeated(
         if event.kind == "restarted":
             back.touch()
 
-    fleet: Fleet[Request, Any] = Fleet("generation", workers, LIMITS, version="v0", refresh=refresh, on_event=seen)
+    fleet: Fleet[Request, Any] = Fleet(
+        "generation", workers, LIMITS, version="v0", refresh=refresh, on_event=seen, on_change=shown.append
+    )
     fleet.check()
+    assert (shown[0].health, shown[-1].health) == ({"starting": 2}, {"healthy": 2})
     wait([worker.load.remote("v1") for worker in workers], 10.0, "push")
     fleet.pushed("v1")
     dying = str(tmp_path / "died")
@@ -109,6 +114,9 @@ def test_a_killed_actor_is_replaced_brought_up_to_date_and_its_work_repeated(
     assert all(pid != restarted.pid for pid, _, _ in lines()[: refreshed[0]])
     assert any(pid == restarted.pid for pid, _, _ in lines())
     assert [e.attempt for e in events if e.kind == "shard" and e.shard == 3] == [2]
+    assert FleetSnapshot("actor", {"healthy": 2}, working=2, waiting=2) in shown, "each holds two items"
+    assert {"healthy": 1, "restarting": 1} in [dict(one.health) for one in shown]
+    assert shown[-1] == FleetSnapshot("actor", {"healthy": 2}), "all are well again, and nothing is left to do"
 
 
 def test_an_actor_that_was_restarted_unseen_is_brought_up_to_date_when_its_call_fails(

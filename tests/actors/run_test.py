@@ -17,6 +17,7 @@ from safetensors.torch import load_file
 from loop.composition import CONF
 from loop.ledger import Ledger
 from loop.status import read_status
+from tests.loop.tracking import wandb_file
 
 POLICY = CONF / "demo" / "policy"
 RATCHET = Path(sys.executable).with_name("ratchet")
@@ -187,6 +188,27 @@ def test_a_tracked_run_without_a_key_is_offline_and_says_so_once(zero3: tuple[di
     assert len([line for line in shown.splitlines() if "offline" in line]) == 1
     files = list((folder / "wandb").glob("offline-run-*/*.wandb"))
     assert len(files) == 2 and len({file.name for file in files}) == 1, "two processes wrote the same run"
+
+
+@pytest.mark.engine
+def test_a_tracked_run_is_one_history_over_its_interruption(zero3: tuple[dict[str, Any], Path, str]) -> None:
+    summary, folder, _ = zero3
+    files = sorted((folder / "wandb").glob("offline-run-*/*.wandb"))
+    rows = [row for file in files for row in wandb_file.history(file)]
+    (first,) = summary["rounds"]
+    assert [row["round"] for row in rows if "quality/gold_score" in row] == [0, 1]
+    steps = [row for row in rows if "optimiser/loss" in row]
+    assert [row["step"] for row in steps] == list(range(1, first["steps"] + 1))
+    examples = sum(row["optimiser/examples"] for row in steps)
+    mean = sum(row["optimiser/loss"] * row["optimiser/examples"] for row in steps) / examples
+    assert mean == pytest.approx(first["loss"]) and all(row["optimiser/grad_norm"] > 0 for row in steps)
+    samples = [row for row in rows if "time/seconds" in row]
+    assert any(row.get("actors/engine_healthy") == 2 == row.get("actors/learner_healthy") for row in samples)
+    assert any(row.get("rates/tokens_per_s", 0) > 0 for row in samples)
+    assert [row["round"] for row in rows if "examples._type" in row] == [1]
+    assert [title for file in files for title, _, _ in wandb_file.alerts(file)] == ["stopped in round 1"]
+    (policy,) = [one for file in files for one in wandb_file.artifacts(file, "model")]
+    assert {entry.path for entry in policy.manifest.contents} >= {"model.safetensors", "config.json"}
 
 
 @pytest.mark.engine

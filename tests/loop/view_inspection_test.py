@@ -13,6 +13,7 @@ import pyarrow as pa
 import pytest
 
 from loop.errors import Refused
+from loop.gate.result import GateResult
 from loop.inspecting import inspect_run
 from loop.provenance import inspect_example
 from loop.status import Status, write_status
@@ -47,6 +48,19 @@ def test_a_run_is_shown_with_rounds_phases_and_events(run: Path) -> None:
     assert "what befell the actors: died 2, restarted 1" in shown
     assert "round 1 generate: generation-0 died: killed by signal 9" in shown
     assert "process 4242 on host" in shown
+
+
+def test_rounds_tell_what_the_gate_decided_where_it_was_asked(run: Path) -> None:
+    found = inspect_run(run)
+    assert "gate" not in text(run_lines(found, 100, 0.0))
+    rejected = GateResult("rejected", "r1-s4", "r0-s0", "", 0.48, 0.05, 0.5)
+    initial, first, *rest = found.rounds
+    assert first.summary is not None
+    asked = replace(first, summary=replace(first.summary, gate=rejected))
+    shown = text(run_lines(replace(found, rounds=(initial, asked, *rest)), 100, 0.0))
+    assert re.search(r"^round .* time +gate$", shown, re.MULTILINE)
+    assert re.search(r"^    1 +r1-s4 .* rejected$", shown, re.MULTILINE)
+    assert re.search(r"^    0 +r0-s0 .* -$", shown, re.MULTILINE)
 
 
 @pytest.mark.parametrize(
