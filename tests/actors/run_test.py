@@ -110,7 +110,7 @@ def test_what_was_sampled_before_an_interruption_is_not_sampled_again(
 def test_one_round_under_zero3_improves_the_policy(zero3: tuple[dict[str, Any], Path, str]) -> None:
     summary, _, _ = zero3
     (first,) = summary["rounds"]
-    assert summary["finished"] and summary["schema_version"] == 1
+    assert summary["finished"] and summary["schema_version"] == 2
     assert 0.3 <= summary["initial"]["gold_score"] <= 0.6
     assert first["gold_score"] > summary["initial"]["gold_score"] + 0.05
     assert first["policy"] == f"r1-s{first['steps']}" and first["steps"] > 0

@@ -51,7 +51,7 @@ def test_a_run_survives_the_file(tmp_path: Path) -> None:
 
 def test_the_file_has_the_documented_fields(tmp_path: Path) -> None:
     values = json.loads(write_summary(tmp_path, RUN).read_text(encoding="utf-8"))
-    assert values["schema_version"] == 1
+    assert values["schema_version"] == 2
     assert values["initial"]["gold_score"] == 0.25
     assert values["rounds"][0]["gold_score"] == 0.625
 
@@ -64,7 +64,7 @@ def test_a_failed_write_leaves_the_old_file(tmp_path: Path) -> None:
 
 
 def test_another_schema_is_refused(tmp_path: Path) -> None:
-    write_summary(tmp_path, replace(RUN, schema_version=2))
+    write_summary(tmp_path, replace(RUN, schema_version=3))
     with pytest.raises(Refused, match="schema version 2"):
         read_summary(tmp_path)
 
