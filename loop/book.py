@@ -184,20 +184,21 @@ class Book:
         rounds = [*self.summary.rounds, result]
         self._update(rounds=rounds)
         needed = rounds_needed(self.task.config.algorithm, round.number + 1, self._history())
-        self._let_stand()
-        gone = retain_exports(
-            self.folder, self.task.config.export.keep, rounds, self.trial.standing.incumbent.round, needed
-        )
+        self._let_stand(self.trial.standing.incumbent)
+        stands = self.trial.standing
+        needed |= {stands.best.round}
+        gone = retain_exports(self.folder, self.task.config.export.keep, rounds, stands.incumbent.round, needed)
         self._update(rounds=[dataclasses.replace(r, checkpoint=None) if r.round in gone else r for r in rounds])
         if evaluates_in(self.task.config, round.number):
             self.publish(self.summary)
 
-    def _let_stand(self) -> None:
-        """`checkpoints/best` leads to the incumbent: an exported checkpoint, or the model with which the run began."""
-        incumbent = str(self.trial.standing.incumbent)
-        made = [one.round for one in reversed(self.summary.rounds) if one.policy == incumbent]
+    def _let_stand(self, policy: PolicyVersion) -> None:
+        """The policy is what has come of the run so far. `checkpoints/best` leads to it: an exported checkpoint, or the
+        model with which the run began."""
+        self._update(stands=str(policy))
+        made = [one.round for one in reversed(self.summary.rounds) if one.policy == str(policy)]
         places = [*(export_folder(self.folder, number) for number in made), Path(self.task.config.model.path)]
-        if incumbent != str(INITIAL):
+        if policy != INITIAL:
             places.pop()
         if exported := next((place for place in places if place.is_dir()), None):
             stand(self.folder, exported)
@@ -230,8 +231,11 @@ class Book:
             self._update(seconds_to_first_token=time.monotonic() - self.started)
 
     def finish(self) -> RunSummary:
-        """The run is complete."""
+        """The run is complete. Of the policies that were promoted, the best one came of it: a gate that tolerates a
+        little lets a run end below that."""
         self.buffer.flush()
+        if self.task.config.gate.enabled:
+            self._let_stand(self.trial.standing.best)
         self._update(finished=True, stopped_because=None)
         self.publish(self.summary)
         self.tracker.finish(self.summary)
@@ -276,6 +280,7 @@ class Book:
             rounds=closed[1:],
             seconds_to_first_token=before.seconds_to_first_token,
             peak_memory_gib=before.peak_memory_gib,
+            stands=before.stands,
         )
         return summary, before.seconds_total
 

@@ -117,6 +117,7 @@ class RunSummary:
     rounds: list[RoundSummary]
     seconds_total: float
     stopped_because: str | None = None
+    stands: str = ""  # label of the policy that came of the run: the incumbent, at the run's end the best promoted one
     seconds_to_first_token: float | None = None
     peak_memory_gib: float | None = None  # proportional set size, summed over the run's processes
     versions: dict[str, str] = field(default_factory=dict)  # of the main libraries
@@ -127,6 +128,21 @@ class RunSummary:
     def last(self) -> RoundSummary:
         """The newest round, the initial one if none was trained."""
         return self.rounds[-1] if self.rounds else self.initial
+
+    @property
+    def kept(self) -> list[RoundSummary]:
+        """The trained rounds whose candidate was kept: all of them where no gate was asked."""
+        return [one for one in self.rounds if one.gate is None or one.gate.decision == "promoted"]
+
+    @property
+    def standing(self) -> RoundSummary:
+        """The round in which the policy that stands was measured last, or the newest one that was kept and measured;
+        the initial one if there is none."""
+        measured = [one for one in self.kept if one.gold_score is not None or one.versus]
+        its = [one for one in measured if one.candidate == self.stands]
+        if not its and self.stands == self.initial.policy:
+            return self.initial
+        return (its or measured or [self.initial])[-1]
 
     def to_json(self) -> dict[str, Any]:
         """A dictionary of JSON values; rounds become dictionaries of their own."""

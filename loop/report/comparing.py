@@ -13,7 +13,7 @@ from loop.report.curves import LENGTHS, drawn, gold_point
 from loop.report.gains import Gain, gain
 from loop.report.headline import Headline, headline
 from loop.report.plots import Curves, Point, Series
-from loop.report.standing import all_rounds, is_rejected, standing
+from loop.report.standing import all_rounds, is_rejected
 from loop.summary import RoundSummary, RunSummary
 from loop.view.table import wall_seconds
 
@@ -58,7 +58,7 @@ def _letter(at: int) -> str:
 
 
 def _compared(letter: str, run: RunSummary, first: RunSummary) -> Compared:
-    now, told = standing(run), headline(run)
+    now, told = run.standing, headline(run)
     gated = [one for one in run.rounds if one.gate is not None]
     rejected = sum(is_rejected(one) for one in gated)
     return Compared(
@@ -67,7 +67,7 @@ def _compared(letter: str, run: RunSummary, first: RunSummary) -> Compared:
         told=told,
         now=now,
         change=told.gain,
-        beyond=None if run is first else gain(standing(first), now),
+        beyond=None if run is first else gain(first.standing, now),
         kept=len(gated) - rejected,
         rejected=rejected,
         kl=now.kl,

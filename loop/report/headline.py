@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from loop.evaluation.comparison import Comparison
 from loop.report.gains import Gain, Verdict, gain
-from loop.report.standing import is_rejected, standing
+from loop.report.standing import is_rejected
 from loop.summary import RoundSummary, RunSummary
 from loop.view.text import percent, points
 
@@ -34,7 +34,7 @@ class Headline:
 
 def headline(run: RunSummary) -> Headline:
     """The headline of a run, finished or not."""
-    now = standing(run)
+    now = run.standing
     change = gain(run.initial, now) if now is not run.initial else None
     verdict, sentence, sure = _change(run, now, change)
     return Headline(verdict, sentence, sure, _gate(run, now), _state(run), change)
@@ -96,7 +96,7 @@ def _gate(run: RunSummary, now: RoundSummary) -> str | None:
     if not asked:
         return None
     where = "the policy that the run began with" if now is run.initial else f"round {now.round}"
-    stands = f"the run stands at {where} ({run.last.policy})"
+    stands = f"the run stands at {where} ({run.stands or run.last.policy})"
     rejected = [one.round for one in asked if is_rejected(one)]
     if not rejected:
         return f"The gate kept {_all_of(len(asked))}; {stands}."

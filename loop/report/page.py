@@ -9,7 +9,7 @@ from loop.report.answers import Followed
 from loop.report.examples import Kind
 from loop.report.headline import Headline, against
 from loop.report.plots import Bars, Curves, Histograms
-from loop.report.standing import all_rounds, is_rejected, standing
+from loop.report.standing import all_rounds, is_rejected
 from loop.report.text import shown
 from loop.summary import RoundSummary, RunSummary
 from loop.view.table import gain_of, wall_seconds
@@ -97,7 +97,7 @@ HEADER = ("round", "gold score", "95% interval", "change", "gate", "examples", "
 
 def figures(run: RunSummary, told: Headline) -> list[Figure]:
     """The numbers beside the headline, of the round at which the run stands."""
-    now = standing(run)
+    now = run.standing
     return [
         Figure("gold score before", percent(run.initial.gold_score), _span(run.initial)),
         *([Figure("gold score now", percent(now.gold_score), _span(now))] if now is not run.initial else []),

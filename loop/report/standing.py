@@ -1,4 +1,4 @@
-"""Which of a run's rounds count: those whose candidate was kept, and the one whose policy the run stands at."""
+"""Which of a run's rounds count."""
 
 from __future__ import annotations
 
@@ -13,12 +13,6 @@ def all_rounds(run: RunSummary) -> list[RoundSummary]:
 def is_rejected(round: RoundSummary) -> bool:
     """Whether the round's candidate, to which its gold score belongs, was not kept."""
     return round.gate is not None and round.gate.decision == "rejected"
-
-
-def standing(run: RunSummary) -> RoundSummary:
-    """The newest round whose policy was kept and measured, the initial one if there is no other."""
-    kept = [one for one in run.rounds if not is_rejected(one) and (one.gold_score is not None or one.versus)]
-    return kept[-1] if kept else run.initial
 
 
 def policy_of(round: RoundSummary) -> str:

@@ -47,10 +47,11 @@ def _score(one: RoundSummary) -> Span:
 
 def _outcome(summary: RunSummary) -> list[Line]:
     before = summary.initial
-    measured = [one for one in _standing(summary) if one.gold_score is not None]
+    measured = [one for one in summary.kept if one.gold_score is not None]
     if before.gold_score is None or not measured:
         return [(("gold score  ", "dim"), _score(before), ("  no trained round was measured", "attention"))]
-    after, best = measured[-1], max(measured, key=lambda one: one.gold_score or 0.0)
+    after = summary.standing if summary.standing in measured else measured[-1]
+    best = max(measured, key=lambda one: one.gold_score or 0.0)
     change = change_of(after, before)
     gain = f"{points(gain_of(after, before))} points"
     lines: list[Line] = [
@@ -69,17 +70,11 @@ def _outcome(summary: RunSummary) -> list[Line]:
     return lines
 
 
-def _standing(summary: RunSummary) -> list[RoundSummary]:
-    """The rounds whose candidate became the policy: all of them where no gate was asked."""
-    return [one for one in summary.rounds if one.gate is None or one.gate.decision == "promoted"]
-
-
 def _versus(summary: RunSummary, width: int) -> list[Line]:
     """How the policy fares against the initial one, compared answer by answer."""
-    found = [(one, told) for one in _standing(summary) for told in one.versus if told.against == "initial"]
-    if not found:
+    told = next((told for told in summary.standing.versus if told.against == "initial"), None)
+    if told is None:
         return []
-    _, told = found[-1]
     won: Change = "better" if told.low > 0.5 else "worse" if told.high < 0.5 else "unclear"
     share = f"{percent(told.win_rate)} ({100 * told.low:.1f} to {100 * told.high:.1f})"
     what = {
@@ -104,7 +99,7 @@ def _stands(summary: RunSummary) -> list[Line]:
     return [
         (
             ("policy      ", "dim"),
-            (visible(summary.last.policy), "strong"),
+            (visible(summary.stands or summary.last.policy), "strong"),
             (f" stands; the gate promoted {promoted} of {len(asked)} candidates", ""),
         )
     ]

@@ -18,7 +18,6 @@ from loop.report.comparing import Compared, Comparing, compare
 from loop.report.gains import Gain
 from loop.report.headline import Headline, headline
 from loop.report.rendering import rendered
-from loop.report.standing import standing
 from loop.report.writing import FILE_NAME, page_of, report_of
 from loop.store import open_store
 from loop.summary import RoundSummary, RunSummary, read_summary
@@ -95,7 +94,7 @@ def _told(run: RunSummary, one: Headline) -> dict[str, Any]:
         "headline": one.text(),
         "stands_at": run.last.policy,
         "before": _score(run.initial),
-        "now": _score(standing(run)),
+        "now": _score(run.standing),
         "change": _gain(one.gain),
     }
 

@@ -8,6 +8,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from loop.book import Book
@@ -59,7 +60,7 @@ class StubFleets:
     `dies_at` calls later it is killed; in round `skips_in` no optimiser step is applied; `empty` are rounds without an
     example; with `other_weights` what it pushes has another digest; `trusted` is the probability that the judge gives
     to the better text of its check; held-out answers of rounds that are `worse` are all wrong, and those that a
-    promoted policy gives afresh score `defends_with`. The learners'
+    promoted policy gives afresh score `defends_with`; `lose` counts by round the wrong ones for the gate. The learners'
     checkpoints are a file beside the store: every learn phase ends with one, and those of all rounds are kept.
     """
 
@@ -76,6 +77,7 @@ class StubFleets:
         empty: Collection[int] = (),
         worse: Collection[int] = (),
         defends_with: float = 1.0,
+        lose: Mapping[int, int] = MappingProxyType({}),
     ) -> None:
         self.store = store
         self.examples = examples
@@ -88,6 +90,7 @@ class StubFleets:
         self.empty = empty
         self.worse = worse
         self.defends_with = defends_with
+        self.lose = lose
         self.appointed: list[int] = []
         self.calls: list[str] = []
         self.asked: list[GenerateRequest] = []
@@ -199,6 +202,10 @@ class StubFleets:
         """What the judge says of one response."""
         if table == "incumbent_judgements":
             return self.defends_with
+        if table == "gate_judgements" and int(response.prompt_id.removeprefix("gate")) < self.lose.get(
+            response.round, 0
+        ):
+            return 0.0
         return float(response.k == 0 and not (table in EXAMINED and response.round in self.worse))
 
     def aggregate(self, judged: Iterable[Judged]) -> Iterator[ShardRef]:

@@ -65,7 +65,7 @@ def test_a_failed_write_leaves_the_old_file(tmp_path: Path) -> None:
 
 def test_another_schema_is_refused(tmp_path: Path) -> None:
     write_summary(tmp_path, replace(RUN, schema_version=3))
-    with pytest.raises(Refused, match="schema version 2"):
+    with pytest.raises(Refused, match="schema version 3"):
         read_summary(tmp_path)
 
 

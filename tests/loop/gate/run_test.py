@@ -78,6 +78,16 @@ def test_only_promoted_policies_are_exported_and_best_is_the_incumbent(whole: tu
     assert driven.fleets.calls.count("export") == 2
 
 
+def test_at_the_end_the_best_promoted_policy_came_of_the_run(tmp_path: Path) -> None:
+    whole = drive(tmp_path / "a", *SETTINGS, **BAD).summary
+    assert whole is not None and whole.stands == "r4-s6" and whole.standing is whole.rounds[-1]
+    fallen = drive(tmp_path / "b", *SETTINGS, "gate.tolerance=0.4", "rounds=2", gate=40, lose={2: 14}).summary
+    assert fallen is not None and [one.policy for one in fallen.rounds] == ["r1-s3", "r2-s6"]
+    assert fallen.stands == "r1-s3" and fallen.standing is fallen.rounds[0]
+    assert (tmp_path / "b" / "checkpoints" / BEST).resolve() == export_folder(tmp_path / "b", 1).resolve()
+    assert read_summary(tmp_path / "b").stands == "r1-s3"
+
+
 def test_candidates_are_compared_with_incumbent_best_and_initial_policy(whole: tuple[Path, Driven]) -> None:
     summary = whole[1].summary
     assert summary is not None

@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from loop.report.headline import headline, named
-from loop.report.standing import spaced, standing
+from loop.report.standing import spaced
 from loop.summary import RunSummary
 from tests.loop.report.made import RUN, scored, trained, versus
 
@@ -40,7 +40,7 @@ def test_unclear() -> None:
 
 def test_a_rejected_candidate_is_not_what_the_run_stands_at() -> None:
     told = headline(RUN)
-    assert standing(RUN).round == 4
+    assert RUN.standing.round == 4
     assert "now scores 70.0%" in told.sentence  # the 140 of round 4, not the 132 of the rejected round 5
     assert told.gate == "The gate rejected 2 of 5 candidates (rounds 3 and 5); the run stands at round 4 (r4-s80)."
 
