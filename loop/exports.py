@@ -36,6 +36,8 @@ def stand(folder: Path, incumbent: Path) -> None:
         best.parent.mkdir(parents=True, exist_ok=True)
         made.unlink(missing_ok=True)
         made.symlink_to(incumbent.name if inside else incumbent, target_is_directory=True)
+        if best.is_dir() and not best.is_symlink():
+            shutil.rmtree(best)  # a run folder that was copied with what its links lead to
         made.replace(best)
 
 

@@ -7,7 +7,7 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from loop.cadence import is_due
+from loop.cadence import diagnoses_in, is_due
 from loop.config import AlgorithmConfig, RunConfig
 from loop.evaluation.splits import TEST, splits_in
 from loop.judges.capabilities import capabilities_of, examiner_of
@@ -43,8 +43,9 @@ def planned_phases(config: RunConfig, number: int, held_out: Mapping[str, int] |
     """The phases of a round in their order; `held_out` counts the prompts of each split, None while nobody knows."""
     slices = _slices(config.prompts.per_round, config)
     evaluation = list(_evaluation(config, number, held_out))
+    diagnosis = [PlannedPhase("diagnose")] if diagnoses_in(config, number) else []
     if number == 0:
-        return [*evaluation, PlannedPhase("probe")]
+        return [*evaluation, PlannedPhase("probe"), *diagnosis]
     return [
         *_drafting(config.algorithm, slices),
         PlannedPhase("generate", "responses", slices),
@@ -55,6 +56,7 @@ def planned_phases(config: RunConfig, number: int, held_out: Mapping[str, int] |
         PlannedPhase("learn"),
         PlannedPhase("push"),
         *evaluation,
+        *diagnosis,
         *([PlannedPhase("export")] if is_due(config.export.every, number, config.rounds) else []),
     ]
 
@@ -62,12 +64,13 @@ def planned_phases(config: RunConfig, number: int, held_out: Mapping[str, int] |
 def _evaluation(config: RunConfig, number: int, held_out: Mapping[str, int] | None) -> Iterator[PlannedPhase]:
     scores = capabilities_of(examiner_of(config)).pointwise
     for split in splits_in(config, number):
-        of = _slices(held_out[split.name], config) if held_out is not None else None
-        yield PlannedPhase("evaluate", split.answers, of)
+        known = None if held_out is None else held_out.get(split.name)
+        of = None if known is None else _slices(known, config)
+        yield PlannedPhase(split.answering, split.answers, of)
         if scores:
-            yield PlannedPhase("score", split.scores, of)
+            yield PlannedPhase(split.scoring, split.scores, of)
         elif number:
-            yield PlannedPhase("score", split.contests)
+            yield PlannedPhase(split.scoring, split.contests)
         if split is TEST and number and is_plain(config.rollout):
             yield PlannedPhase("kl", "evaluation_anchors")
 

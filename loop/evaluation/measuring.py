@@ -30,7 +30,7 @@ def evaluate(task: Task, fleets: Fleets, round: Recorder, policy: PolicyVersion,
         else:
             contests = list(_contests(list(answers), split, rivals))
             comparing = partial(fleets.compare, policy=policy, table=split.contests)
-            round.drain("score", split.contests, comparing, contests, 2 * total * len(rivals))
+            round.drain(split.scoring, split.contests, comparing, contests, 2 * total * len(rivals))
     if round.count("evaluation_responses") and policy.step and is_plain(task.config.rollout):
         sampled = round.shards("evaluation_responses")
         initially = partial(fleets.log_probs, "evaluation_anchors", round.number, sampled, INITIAL)
@@ -51,14 +51,14 @@ def _answers(
 ) -> tuple[Iterator[ShardRef], int]:
     asked = evaluation_requests(task, round.number, policy, split)
     total = len(split.prompts(task.pool)) * task.config.evaluate.samples
-    return round.stream("evaluate", split.answers, served(fleets, policy, fleets.generate), asked, total), total
+    return round.stream(split.answering, split.answers, served(fleets, policy, fleets.generate), asked, total), total
 
 
 def _score(
     fleets: Fleets, round: Recorder, policy: PolicyVersion, split: Split, answers: Iterator[ShardRef], total: int
 ) -> None:
     scoring = served(fleets, policy, partial(fleets.judge, policy=policy, table=split.scores))
-    round.drain("score", split.scores, scoring, answers, total)
+    round.drain(split.scoring, split.scores, scoring, answers, total)
 
 
 def _contests(answers: Sequence[ShardRef], split: Split, rivals: Rivals) -> Iterator[Contest]:

@@ -16,10 +16,12 @@ ContestTable = Literal["evaluation_comparisons", "gate_comparisons", "retention_
 
 @dataclass(frozen=True, slots=True)
 class Split:
-    """Prompts of one use: the table of answers to them, that of their scores, and that of comparisons with other
-    policies' answers, for a judge that does not score."""
+    """Prompts of one use: the phases in which they are answered and the answers scored, the table of answers to them,
+    that of their scores, and that of comparisons with other policies' answers, for a judge that does not score."""
 
     name: Literal["test", "gate", "retention"]
+    answering: str
+    scoring: str
     answers: str
     scores: ScoreTable
     contests: ContestTable
@@ -30,15 +32,19 @@ class Split:
         return {"test": pool.test, "gate": pool.gate, "retention": pool.retention}[self.name]
 
 
-TEST = Split("test", "evaluation_responses", "evaluation_judgements", "evaluation_comparisons")
+TEST = Split("test", "evaluate", "score", "evaluation_responses", "evaluation_judgements", "evaluation_comparisons")
 """For reported figures: no decision sees them."""
-GATE = Split("gate", "gate_responses", "gate_judgements", "gate_comparisons")
+GATE = Split("gate", "gate", "gate score", "gate_responses", "gate_judgements", "gate_comparisons")
 """For the gate's decisions, of which nothing is reported but what follows from them."""
-DEFENCE = Split("gate", "incumbent_responses", "incumbent_judgements", "gate_comparisons", "defend")
+DEFENCE = Split(
+    "gate", "defend", "defend score", "incumbent_responses", "incumbent_judgements", "gate_comparisons", "defend"
+)
 """The gate's prompts once more, for a policy that was promoted. The answers with which it got there are luckier than it
 is, and a policy that is as good would lose against them: in a chain of equal ones 58 % were promoted after eight gates
 instead of 78 % (simulated). So later candidates meet new answers."""
-RETENTION = Split("retention", "retention_responses", "retention_judgements", "retention_comparisons")
+RETENTION = Split(
+    "retention", "retention", "retention score", "retention_responses", "retention_judgements", "retention_comparisons"
+)
 """For what the policy could do before."""
 
 SPLITS = (TEST, GATE, RETENTION)

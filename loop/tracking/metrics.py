@@ -24,6 +24,7 @@ AXES: dict[str, tuple[str, ...]] = {
         "diagnostics/*",
         "diagnostics_colour/*",
         "seconds/*",
+        "hook/*",
         "charts/*",
         "examples",
     ),
@@ -80,6 +81,7 @@ def round_metrics(summary: RoundSummary) -> dict[str, float]:
     measured |= {f"diagnostics/{one.name}": one.value for one in summary.diagnostics}
     measured |= {f"diagnostics_colour/{one.name}": COLOURS.get(one.colour) for one in summary.diagnostics}
     measured |= {f"seconds/{phase}": spent for phase, spent in summary.seconds.items()}
+    measured |= {f"hook/{name}": value for name, value in summary.hook.items()}
     return {ROUND: summary.round} | {name: value for name, value in measured.items() if value is not None}
 
 

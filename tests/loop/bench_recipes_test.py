@@ -121,12 +121,22 @@ def summary(*rounds: RoundSummary) -> RunSummary:
 
 def test_an_outcome_sums_over_rounds_and_ends_with_the_last() -> None:
     first = RoundSummary(
-        1, "r1-s2", 0.5, prompts=10, responses=80, sampled=80, ties=4, truncated=8, examples=6, steps=2, kl=1.0
+        1,
+        "r1-s2",
+        gold_score=0.5,
+        prompts=10,
+        responses=80,
+        sampled=80,
+        ties=4,
+        truncated=8,
+        examples=6,
+        steps=2,
+        kl=1.0,
     )
     last = RoundSummary(
         2,
         "r2-s5",
-        0.7,
+        gold_score=0.7,
         prompts=10,
         responses=80,
         sampled=80,

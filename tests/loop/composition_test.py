@@ -116,9 +116,15 @@ def test_a_component_is_replaced_whole_or_given_single_options() -> None:
         compose([DEMO, "algorithm.losses.name=dpo"])
 
 
-def test_a_judge_of_evaluation_is_a_verifier_that_was_asked_for() -> None:
+def test_a_judge_of_evaluation_stays_as_it_is_and_training_does_not_ask_it() -> None:
     assert "+judge@evaluate.judge=verifier adds" in refusal(DEMO, "evaluate.judge.rule=math")
-    assert "scored by one of math, verifier" in refusal(DEMO, "+judge@evaluate.judge=self")
+    assert "changes with the policy" in refusal(DEMO, "+judge@evaluate.judge=self")
+    assert "would each start vLLM" in refusal(DEMO, "judge=reward_model", "+judge@evaluate.judge=llm")
+    same = [DEMO, "algorithm=osp", "judge=pair_model", "judge.backend=transformers"]
+    same += ["+judge@evaluate.judge=pair_model", "evaluate.judge.backend=transformers"]
+    assert "what a policy learns from cannot tell" in refusal(*same)
+    other = ["+judge@evaluate.judge=reward_model", "evaluate.judge.backend=transformers"]
+    assert validate(compose([DEMO, *other])).evaluate.judge is not None
     assert compose([DEMO, "+judge@evaluate.judge=math"]).evaluate.judge is not None
 
 

@@ -22,7 +22,7 @@ NEED = DiskNeed(3 * GB, 6 * GB, GB // 2, {"exports": "export.keep=3", "checkpoin
 
 @pytest.fixture(scope="module")
 def demo() -> RunConfig:
-    return compose(["experiment=demo", "rounds=10", "export.keep=3", "checkpoint.keep=2"])
+    return compose(["experiment=demo", "gate=off", "rounds=10", "export.keep=3", "checkpoint.keep=2"])
 
 
 @pytest.fixture
@@ -31,7 +31,9 @@ def config(demo: RunConfig) -> RunConfig:
 
 
 def of(config: RunConfig, weight_bytes: int = GB) -> DiskNeed:
-    return need(config, weight_bytes, prompts=1000, prompt_tokens=20.0, tests=100)
+    return need(
+        config, weight_bytes, prompts=1000, prompt_tokens=20.0, held_out={"test": 100, "gate": 100, "retention": 0}
+    )
 
 
 def free(monkeypatch: pytest.MonkeyPatch, size: float) -> None:
@@ -124,7 +126,7 @@ def test_the_estimate_of_rows_is_not_far_from_what_rows_take(config: RunConfig, 
         write_shard(tmp_path, "anchors", 1, 0, anchored, AnchorLogProbs),
     ]
     taken = sum(Path(shard.path).stat().st_size for shard in shards)
-    estimated = need(config, GB, prompts=0, prompt_tokens=3.0, tests=0).rows
+    estimated = need(config, GB, prompts=0, prompt_tokens=3.0, held_out={"test": 0, "gate": 0, "retention": 0}).rows
     assert 2 * taken < estimated, "twice, once merged; and log-probs that are not all the same take more"
     tokens = 64 * 8 * 256
     assert 2 * 15 * tokens < estimated < 2 * 20 * tokens, "and it stays near the measured 16 bytes per token"
@@ -165,3 +167,12 @@ def test_the_disk_asked_is_that_of_the_nearest_folder(tmp_path: Path) -> None:
     require_room(tmp_path / "a" / "b" / "c", DiskNeed(1, 1, 1, {}))
     with pytest.raises(Refused, match="will need"):
         require_room(tmp_path / "a" / "b", DiskNeed(10**18, 0, 0, {"exports": "e"}))
+
+
+def test_with_a_gate_its_answers_are_rows_and_the_incumbents_state_is_kept(config: RunConfig) -> None:
+    without = of(config)
+    config.gate.enabled = True
+    assert of(config).rows > without.rows
+    assert of(config).exports == without.exports + GB and of(config).checkpoints == without.checkpoints + 3 * GB
+    config.checkpoint.every, config.checkpoint.steps = 5, 0
+    assert of(config).checkpoints == 4 * 3 * GB, "every candidate may become the incumbent"

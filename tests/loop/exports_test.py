@@ -42,6 +42,10 @@ def test_the_incumbent_stays_and_best_leads_to_it(tmp_path: Path) -> None:
         place.mkdir(exist_ok=True)
         stand(tmp_path, place)
         assert (tmp_path / "checkpoints" / "best").resolve() == place.resolve()
+    (tmp_path / "checkpoints" / "best").unlink()
+    (tmp_path / "checkpoints" / "best" / "copied").mkdir(parents=True)
+    stand(tmp_path, model)
+    assert (tmp_path / "checkpoints" / "best").resolve() == model.resolve(), "a copied run goes on"
     left = sorted(place.name for place in (tmp_path / "checkpoints").iterdir())
     assert left == [
         "best",

@@ -80,7 +80,7 @@ def test_a_run_that_has_not_begun_has_round_0_before_it(tmp_path: Path) -> None:
     told = inspect_run(begun(tmp_path / "run"))
     assert told.state == "not begun"
     assert [(one.round, one.state) for one in told.rounds] == [(0, "not begun")]
-    assert [phase.phase for phase in told.rounds[0].phases] == ["evaluate", "score", "probe"]
+    assert [phase.phase for phase in told.rounds[0].phases] == ["evaluate", "score", "probe", "diagnose"]
 
 
 def test_a_finished_run_has_no_open_round(tmp_path: Path) -> None:

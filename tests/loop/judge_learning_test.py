@@ -70,14 +70,14 @@ def test_killed_at_any_call_the_run_goes_on_to_the_same_tables(whole: tuple[Path
 
 
 def test_its_phases_are_planned() -> None:
-    planned = planned_phases(composed(*SETTINGS), 1, 3)
+    planned = planned_phases(composed(*SETTINGS), 1, {"test": 3})
     at = [one.phase for one in planned].index("pair")
     assert planned[at + 1 : at + 4] == [
         PlannedPhase("take judgements", "responses", 2, 2),
         PlannedPhase("meta-judge", "judgements", 2, 2),
         PlannedPhase("pair judgements", "examples", 2, 2),
     ]
-    assert "meta-judge" not in {one.phase for one in planned_phases(composed(*SETTINGS), 2, 3)}
+    assert "meta-judge" not in {one.phase for one in planned_phases(composed(*SETTINGS), 2, {"test": 3})}
 
 
 def test_a_control_run_makes_none() -> None:

@@ -44,7 +44,7 @@ SUMMARIES = [
 def begun(folder: Path, *overrides: str, **mark: str) -> Path:
     """A run's folder as it is before its first round."""
     folder.mkdir(parents=True)
-    config = compose(["experiment=demo", "prompts.per_round=4", "rollout.shard_prompts=2", *overrides])
+    config = compose(["experiment=demo", "gate=off", "prompts.per_round=4", "rollout.shard_prompts=2", *overrides])
     (folder / "config.yaml").write_text(OmegaConf.to_yaml(OmegaConf.structured(config)))
     (folder / "run.json").write_text(json.dumps({"identity": IDENTITY, "prompts": "p", "model": "m", **mark}))
     return folder

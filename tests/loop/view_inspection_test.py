@@ -44,7 +44,7 @@ def test_a_run_is_shown_with_rounds_phases_and_events(run: Path) -> None:
     assert re.search(r"^    0 +r0-s0  40\.0%   30\.0 to 50\.0 +- +- +- +- +- +-$", shown, re.MULTILINE)
     assert re.search(r"^    1 +r1-s4  70\.0%   60\.0 to 80\.0   \+30\.0 +4 +2 +1 +1 +-$", shown, re.MULTILINE)
     assert "round 2 is under way\n  generate  under way  1 of 2 shards: 0, 2 rows" in shown
-    assert "\n  not begun: anchor, learn, push, evaluate, score, kl, export\n" in shown
+    assert "\n  not begun: anchor, learn, push, evaluate, score, kl, diagnose, export\n" in shown
     assert "what befell the actors: died 2, restarted 1" in shown
     assert "round 1 generate: generation-0 died: killed by signal 9" in shown
     assert "process 4242 on host" in shown

@@ -27,7 +27,9 @@ def test_a_run_is_reported(runs: tuple[Path, Path], capsys: pytest.CaptureFixtur
     (runs[0] / "report.html").unlink(missing_ok=True)
     assert report([str(runs[0])], None, False) == 0
     shown = capsys.readouterr().out
-    assert "Better: on prompts kept apart from training the model now scores 70.0%, up from 40.0%." in shown
+    assert "Better: on prompts kept apart from training the model now scores 70.0%, up from 40.0%." in " ".join(
+        shown.split()
+    )
     assert "rejected 2 of 5 candidates" in " ".join(shown.split())
     assert str(runs[0] / "report.html") in shown
     assert "<h1>" in (runs[0] / "report.html").read_text()

@@ -43,13 +43,14 @@ def diagnosed(name: str, value: float, colour: Colour) -> Diagnostic:
 
 def full_round(number: int, **others: Any) -> RoundSummary:
     """A round in which everything was measured; no two of its numbers are the same."""
-    told = {"round", "policy", "candidate", "notes", "seconds", "checkpoint", "gate", "versus", "diagnostics"}
+    told = {"round", "policy", "candidate", "notes", "seconds", "checkpoint", "hook", "gate", "versus", "diagnostics"}
     numbers = itertools.count(10_000 * number + 1)
     values: dict[str, Any] = {one.name: next(numbers) for one in fields(RoundSummary) if one.name not in told}
     one = RoundSummary(
         round=number,
         policy=f"r{number}-s{3 * number}",
         seconds={"generate": 0.5 + number, "learn": 0.25 + number},
+        hook={"mmlu": 0.0625 + number},
         gate=gate("promoted", 10_000.0 * number + 1000),
         versus=[compared("initial", 10_000.0 * number + 2000), compared("incumbent", 10_000.0 * number + 3000)],
         diagnostics=[
