@@ -28,6 +28,7 @@ def test_members_and_later_judges_are_found_with_their_keys() -> None:
         "judge.members.second.model",
         "judge.members.second.template",
         "later_judges.next.template",
+        "later_judges.next.meta_template",
     }
 
 
