@@ -24,6 +24,9 @@ POINTS: dict[str, tuple[str, ...]] = {
     "learn": ("learn/step", "checkpoint/parts"),
     "push": ("push/begun", "push/loading", "push/engine", "push/finished"),
     "kl": ("phase/kl",),
+    "gate": ("shard/gate",),
+    "gate score": ("shard/gate score",),
+    "diagnose": ("phase/diagnose",),
     "export": ("phase/export",),
 }
 """The phases of a run, `start` included, with the points of each at which a process can be killed."""

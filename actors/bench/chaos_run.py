@@ -17,8 +17,9 @@ from loop.status import Status, read_status
 
 POINTS = (
     *(f"phase/{name}" for name in ("evaluate", "score", "probe", "check", "generate", "judge", "aggregate", "pair")),
-    *(f"phase/{name}" for name in ("anchor", "learn", "push", "kl", "export")),
+    *(f"phase/{name}" for name in ("anchor", "learn", "push", "kl", "gate", "gate score", "diagnose", "export")),
     *(f"shard/{name}" for name in ("evaluate", "score", "generate", "judge", "aggregate", "pair")),
+    *("shard/gate", "shard/gate score"),
     *("commit/before", "commit/after"),
     *("push/begun", "push/loading", "push/engine", "push/finished"),
     *("learn/step", "checkpoint/parts", "checkpoint/marker", "checkpoint/renamed"),

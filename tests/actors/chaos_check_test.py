@@ -9,9 +9,19 @@ from typing import Any
 import pyarrow as pa
 import pytest
 
-from actors.bench.chaos_check import KEYS, canonical, counts, differences, digest, expected_answers, read_tables
+from actors.bench.chaos_check import (
+    KEYS,
+    canonical,
+    counts,
+    differences,
+    digest,
+    held_out_answers,
+    read_tables,
+    train_answers,
+)
 from loop.composition import compose
 from loop.config import Plan, PlanConfig
+from loop.evaluation.splits import TEST
 from loop.ledger import TABLES, Ledger
 from loop.plans import next_questions
 from loop.prompts.pool import PoolCounts, PromptPool
@@ -32,13 +42,16 @@ def prompts(begin: str, number: int) -> list[Prompt]:
 
 @pytest.fixture
 def task(tmp_path: Path) -> Task:
-    config = compose(["experiment=demo", f"rounds={ROUNDS}", f"prompts.per_round={DRAWN}", f"algorithm.k={K}"])
+    config = compose(
+        ["experiment=demo", "gate=off", f"rounds={ROUNDS}", f"prompts.per_round={DRAWN}", f"algorithm.k={K}"]
+    )
     pool = PromptPool({"a": prompts("p", 5)}, {"a": 1.0}, [], prompts("t", 2), PoolCounts(7, 0, 0, 0, 5, 0, 2))
     return Task(config, "identity", tmp_path, pool, "model")
 
 
 def answers(task: Task, purpose: str) -> list[Response]:
-    keys: Sequence[Any] = sorted(expected_answers(task, purpose), key=str)
+    found = train_answers(task) if purpose == "train" else held_out_answers(task, TEST)
+    keys: Sequence[Any] = sorted(found, key=str)
     return [
         replace(response(k, id=f"{r}{purpose}{p}{k}", prompt_id=p), round=r, purpose=purpose)
         for r, purpose, p, k in keys

@@ -55,7 +55,7 @@ def test_a_report_without_faults_says_so_and_gives_every_figure() -> None:
         "1 of the command; 3 in all",
         "duplicates  0",
         "gaps        0",
-        "75 rows, byte-equal, sha256 abababababababab",
+        f"{5 * len(KEYS)} rows, byte-equal, sha256 abababababababab",
         "driver 20.0, rollout 1.50, judge -, learner -",
         "driver 20.0, rollout 20.0, judge -, learner -",
         "gone 1.50 s after their driver (median); had to be ended: 2 ray::Agent",
