@@ -23,6 +23,14 @@ def both_fall(case: Case) -> bool:
     return falls(case, "chosen_change") and falls(case, "rejected_change")
 
 
+def displaced(case: Case) -> bool:
+    """Likelihood displacement that is not known to have done good: the gold score did not clearly rise (the intervals
+    of this round and the one before overlap), or there is none."""
+    last = case.before[-1] if case.before else {}
+    rose = case.now.get("gold_low", 0.0) > last.get("gold_high", 1.0)
+    return both_fall(case) and not rose
+
+
 def rejected_rises_more(case: Case) -> bool:
     """The rejected answers became likelier, and by more than the chosen ones."""
     return case.value > FALL and case.value > case.now["chosen_change"]

@@ -23,8 +23,8 @@ LIKELIHOODS = (
         rule=when(
             f"below -{c.FALL:g}",
             lambda case: c.falls(case, "chosen_change"),
-            "rejected ones fall as well (likelihood displacement)",
-            c.both_fall,
+            "rejected ones fall as well (likelihood displacement), and gold does not clearly rise",
+            c.displaced,
             "rejected_change",
         ),
         source="arXiv:2410.08847",

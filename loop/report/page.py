@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from loop.diagnostics.diagnostic import Colour, Diagnostic
+from loop.diagnostics.table import BY_NAME
 from loop.report.answers import Followed
 from loop.report.examples import Kind
 from loop.report.headline import Headline, against
@@ -50,7 +51,7 @@ class Cell:
 class Diagnosed:
     """A diagnostic over the rounds, `[R]`; None in a round that does not have it."""
 
-    name: str
+    title: str
     cells_R: tuple[Cell | None, ...]
 
 
@@ -181,7 +182,8 @@ def diagnosed(run: RunSummary) -> tuple[list[int], list[Diagnosed]]:
     names = dict.fromkeys(each.name for one in rounds for each in one.diagnostics)
     found = {(one.round, each.name): _cell(one.round, each) for one in rounds for each in one.diagnostics}
     numbers = [one.round for one in rounds]
-    return numbers, [Diagnosed(name, tuple(found.get((one, name)) for one in numbers)) for name in names]
+    titles = {name: BY_NAME[name].title if name in BY_NAME else name for name in names}
+    return numbers, [Diagnosed(titles[name], tuple(found.get((one, name)) for one in numbers)) for name in names]
 
 
 def _cell(number_of: int, one: Diagnostic) -> Cell:
@@ -193,7 +195,7 @@ def remarks(rows: list[Diagnosed]) -> list[tuple[str, Cell]]:
     told = []
     for row in rows:
         cells = [cell for cell in row.cells_R if cell is not None]
-        told += [(row.name, cell) for cell in cells if cell is cells[-1] or cell.colour in ("amber", "red")]
+        told += [(row.title, cell) for cell in cells if cell is cells[-1] or cell.colour in ("amber", "red")]
     order: list[Colour] = ["red", "amber", "green", "grey"]
     return sorted(told, key=lambda pair: (order.index(pair[1].colour), -pair[1].round))
 

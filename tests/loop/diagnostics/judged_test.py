@@ -179,3 +179,10 @@ def test_a_closed_round_tells_its_figures_and_its_interval() -> None:
     assert figures_of(summary) == {"margin": 2.0, "gold_score": 0.5, "gold_low": 0.45, "gold_high": 0.55}
     steps = RoundSummary(1, "r1", steps=3, skipped_steps=1, grad_norm=0.5)
     assert of_summary(steps) == {"skipped_steps": 0.25, "grad_norm": 0.5}
+
+
+def test_both_sides_may_fall_where_the_gold_score_clearly_rises() -> None:
+    scored = {"gold_low": 0.56, "gold_high": 0.7, "gold_score": 0.6}  # before, it ended at 0.55
+    assert colours(FALLING | scored, START)["chosen_change"] == "amber"
+    assert colours(FALLING | scored | {"gold_low": 0.54}, START)["chosen_change"] == "red"
+    assert colours(FALLING)["chosen_change"] == "red"

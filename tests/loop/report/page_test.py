@@ -51,7 +51,7 @@ def test_diagnostics_are_signs_and_words_beside_colours() -> None:
         ("green", "✓", "as expected"),
         ("amber", "!", "worth a look"),
     ]
-    assert entropy.name == "entropy"
+    assert entropy.title == "entropy"
 
 
 def test_what_is_wrong_is_said_first() -> None:
