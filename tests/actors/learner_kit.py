@@ -31,6 +31,7 @@ from loop.config import (
     Schedule,
 )
 from loop.fleets import Lesson
+from loop.learning import LearnReport
 from loop.records import Example, Response, ShardRef
 from loop.shards import read_shards, write_shard
 from tests.loop.factories import pair_example
@@ -184,3 +185,9 @@ def gathered(learner: LearnerActor) -> Weights:
 def largest_difference(a: Weights, b: Weights) -> float:
     assert set(a) == set(b)
     return max(float((a[name].float() - b[name].float()).abs().max()) for name in a)
+
+
+def timeless(report: LearnReport) -> LearnReport:
+    """A report without the seconds of the phase and of its steps."""
+    steps = tuple(dataclasses.replace(one, seconds=0.0) for one in report.outcomes)
+    return dataclasses.replace(report, seconds=0.0, outcomes=steps)

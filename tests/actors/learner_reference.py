@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import sys
 from typing import Any
 
@@ -18,7 +17,7 @@ from loop.batches import plan, sequence_of, sizes_of
 from loop.config import OptimizerState
 from loop.learning import LearnReport
 from loop.records import Response
-from tests.actors.learner_kit import Call, Data, Weights, gathered, inside, largest_difference, lesson
+from tests.actors.learner_kit import Call, Data, Weights, gathered, inside, largest_difference, lesson, timeless
 
 ray.cloudpickle.register_pickle_by_value(sys.modules[__name__])
 
@@ -36,9 +35,7 @@ def fresh(group: LearnerGroup, wanted: LearnerSettings, calls: list[Call]) -> tu
 
     answers = inside(group, work)
     for reports, weights in answers[1:]:
-        assert [dataclasses.replace(report, seconds=0.0) for report in reports] == [
-            dataclasses.replace(report, seconds=0.0) for report in answers[0][0]
-        ]
+        assert [*map(timeless, reports)] == [*map(timeless, answers[0][0])]
         assert largest_difference(weights, answers[0][1]) == 0
     return answers[0]
 

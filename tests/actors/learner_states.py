@@ -15,7 +15,17 @@ from actors.learner_contract import LearnerSettings
 from actors.learner_group import LearnerGroup
 from loop.config import CheckpointConfig
 from loop.learning import LearnReport
-from tests.actors.learner_kit import Call, Data, Weights, gathered, inside, largest_difference, lesson, settings
+from tests.actors.learner_kit import (
+    Call,
+    Data,
+    Weights,
+    gathered,
+    inside,
+    largest_difference,
+    lesson,
+    settings,
+    timeless,
+)
 
 ray.cloudpickle.register_pickle_by_value(sys.modules[__name__])
 
@@ -57,7 +67,7 @@ def started(host: LearnerActor, wanted: LearnerSettings, dropout: float = 0.0) -
 
 def learn(learner: LearnerActor, data: Data, round: int) -> LearnReport:
     report = learner.learn(lesson(Call(data.example_refs, data.response_refs), round), ROUNDS, 3)
-    return dataclasses.replace(report, seconds=0.0)
+    return timeless(report)
 
 
 def moments(learner: LearnerActor) -> Weights:

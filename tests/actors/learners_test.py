@@ -46,7 +46,7 @@ class Group:
 
 
 def taught(monkeypatch: pytest.MonkeyPatch, *overrides: str) -> tuple[Learners, Group]:
-    config = compose(["experiment=demo", "rounds=9", *overrides])
+    config = compose(["experiment=demo", "gate=off", "rounds=9", *overrides])
     group = Group(config.checkpoint.every)
     monkeypatch.setattr(learners, "start_learners", lambda task, ranks: group)
     told = SimpleNamespace(learners=lambda *_: None, notice=lambda _: None, changed=lambda _: None)
