@@ -15,7 +15,7 @@ from tests.actors.run_test import RATCHET
 
 pytestmark = pytest.mark.engine
 
-SHORT = ["experiment=osp_smoke", "prompts.per_round=16", "judge.check.prompts=4", "learner.ranks=1"]
+SHORT = ["experiment=osp_smoke", "gate=off", "prompts.per_round=16", "judge.check.prompts=4", "learner.ranks=1"]
 JUDGES = {
     "verifier": "verifier-exact",
     "reward_model": "reward_model-",

@@ -159,7 +159,7 @@ def test_ranks_that_go_over_to_another_run_forget_the_one_before(monkeypatch: py
     group.dies = True
     for round in (1, 2):
         ranks.learn(lesson(round))
-    config = compose(["experiment=demo", "rounds=5", "learner.lr=0.5", "fleet.max_restarts=1"])
+    config = compose(["experiment=demo", "gate=off", "rounds=5", "learner.lr=0.5", "fleet.max_restarts=1"])
     other = SimpleNamespace(config=config, identity="other", learner_checkpoints="elsewhere")
     ranks.begin(other)  # type: ignore[arg-type]
     ((lr, number, identity, folder),) = [(s.learner.lr, s.learner.ranks, s.identity, s.checkpoints) for s in begun]

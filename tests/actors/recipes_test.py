@@ -34,6 +34,7 @@ SHORT = (
     "learner.warmup=0",
     "evaluate.every=2",
     "evaluate.gate_share=0.95",
+    "gate=off",
     "rollout.shard_prompts=32",
 )
 SAMPLES = 512

@@ -72,6 +72,7 @@ def at_server(url: str, cache: Path, *overrides: str) -> list[str]:
     """Overrides for a judge at a server, most of them in the order of what a user has to say."""
     return [
         "experiment=osp_smoke",
+        "gate=off",
         "judge=llm",
         "judge.backend=server",
         f"judge.model={MODEL}",

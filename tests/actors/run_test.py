@@ -103,7 +103,7 @@ def test_what_was_sampled_before_an_interruption_is_not_sampled_again(
     assert "1,024 answers, there already" in shown and "Going on at round 1" in shown
     events = Ledger(folder / "ledger").read("telemetry").to_pylist()
     made = [e["round"] for e in events if e["event"] == "shard" and e["phase"] == "generation"]
-    assert made.count(1) == 4 + 16, "four shards for the round, sixteen to evaluate it"
+    assert made.count(1) == 4 + 2 * 16, "four shards for the round, sixteen to evaluate it and as many for the gate"
 
 
 @pytest.mark.engine

@@ -38,6 +38,7 @@ SMALL = [
     "rollout.replicas=1",
     "learner.ranks=1",
     "evaluate.gate_share=0.9",
+    "gate=off",
 ]
 FIRST = [*SMALL, "seed=1", "learner.batch_examples=8"]
 SECOND = [*SMALL, "seed=2", "algorithm=inpo", "judge=majority", "learner.zero_stage=3", "learner.weight_decay=0.1"]
