@@ -18,13 +18,13 @@ BAD_FROM_ROUND_2 = [
     "rounds=3",
     "prompts.per_round=128",
     "+judge@evaluate.judge=verifier",
-    "+judge@later_judges.length=verifier",
-    "later_judges.length.from_round=2",
-    "later_judges.length.rule=length",
-    "later_judges.length.options={min: 6, max: 99, unit: characters}",
+    "+judge@later_judges.contrary=verifier",
+    "later_judges.contrary.from_round=2",
+    "later_judges.contrary.rule=regex",
+    "later_judges.contrary.options={pattern: '^(?!{answer}$)'}",
     "tracker=wandb",
 ]
-"""A verifier first, then one that calls answers right which have more letters than any right one."""
+"""A verifier first, then one that calls every answer right but the right one."""
 
 
 @pytest.fixture(scope="module")

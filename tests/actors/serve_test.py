@@ -20,6 +20,7 @@ from actors.system import System
 from loop.composition import compose
 from loop.config import RunConfig
 from loop.errors import InfrastructureFailed, Refused
+from loop.evaluation.splits import TEST
 from loop.ledger import TABLES, Ledger
 from loop.records import INITIAL, PolicyVersion, Response, Telemetry
 from loop.requests import evaluation_requests
@@ -157,7 +158,7 @@ def test_a_policy_that_was_not_exported_is_refused_and_the_engines_go_on(scene: 
 def test_an_engine_that_dies_while_it_serves_another_policy_gets_that_one_back(scene: Scene) -> None:
     _, first, last = scene.versions()
     scene.system.serve(first)
-    said, asked = scene.said(first), evaluation_requests(scene.task, 9, first)[:1]
+    said, asked = scene.said(first), evaluation_requests(scene.task, 9, first, TEST)[:1]
     asked = [dataclasses.replace(asked[0], prompts_path=prompts_of(scene.task))]
     sampled = read_shards(list(scene.system.generate(asked)), Response)
     (engine,) = scene.system._rollouts.serving()

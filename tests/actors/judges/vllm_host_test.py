@@ -83,7 +83,10 @@ def test_a_text_is_ended_by_the_model_or_cut(speaker: VllmSpeaker) -> None:
 def test_the_tokens_are_those_that_were_written_with_the_one_that_ended_the_text(speaker: VllmSpeaker) -> None:
     tokenizer = kit.demo_tokenizer()
     for one in speaker.write([INPUTS[0]] * 64, range(64), Writing(1.0, 60), "p"):
-        assert one and tokenizer.decode(one.tokens_T, skip_special_tokens=True) == one.text
+        assert one is not None
+        decoded = tokenizer.decode(one.tokens_T, skip_special_tokens=True)
+        # the engine leaves out a character of which the last bytes are missing
+        assert decoded.rstrip("\ufffd") == one.text.rstrip("\ufffd")
         assert (tokenizer.eos_token_id in one.tokens_T) == one.ended
         assert one.ended == (one.tokens_T[-1] == tokenizer.eos_token_id)
 
