@@ -26,12 +26,18 @@ def ask(*numbers: int, **columns: Any) -> list[dict[str, Any]]:
 @pytest.fixture
 def load(byte_level: PreTrainedTokenizerBase) -> Load:
     def load(
-        *paths: str, held_out: tuple[str, ...] = (), required: tuple[str, ...] = (), limit: int = 99, **config: Any
+        *paths: str,
+        held_out: tuple[str, ...] = (),
+        retention: tuple[str, ...] = (),
+        required: tuple[str, ...] = (),
+        limit: int = 99,
+        **config: Any,
     ) -> PromptPool:
         prompts = PromptsConfig(
             "test",
             [PromptSource(path) for path in paths],
             [PromptSource(path) for path in held_out],
+            retention=[PromptSource(path) for path in retention],
             **{"held_out_size": 0, "per_round": 1, **config},
         )
         return load_prompts(prompts, byte_level, limit, required, 0.5, held_out_columns=required)
@@ -99,6 +105,17 @@ def test_a_held_out_file_that_overlaps_is_refused(load: Load, write_rows: WriteR
     assert str(refusal.value) == (
         f"prompts for rounds that are held out as well: 2, for example {one}, line 2, which is {two}, line 3."
     )
+
+
+def test_prompts_of_retention_are_read_apart_and_may_be_nowhere_else(load: Load, write_rows: WriteRows) -> None:
+    one, two, three = (write_rows(f"{n}.jsonl", *ask(*some)) for n, some in enumerate((range(6), (7, 8), (9, 10, 11))))
+    pool = load(one, held_out=(two,), retention=(three,))
+    assert len(pool.retention) == pool.counts.retention == 3 and pool.counts.too_long == 0
+    assert pool.digest != load(one, held_out=(two,)).digest
+    with pytest.raises(Refused, match="prompts for rounds that are held out as well: 6"):
+        load(one, held_out=(two,), retention=(one,))
+    with pytest.raises(Refused, match=r"prompts of prompts\.retention that are held out as well: 2"):
+        load(one, held_out=(two,), retention=(two,))
 
 
 def test_the_same_prompt_with_another_answer_is_refused(load: Load, write_rows: WriteRows) -> None:
