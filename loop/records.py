@@ -1,7 +1,7 @@
 """The rows that a round reads and writes. One dataclass is one row; `loop.shards` stores lists of them as Parquet.
 
 Axis suffixes: `_T` runs over tokens, `_K` over the responses of a group, `_N` over examples. Token ids are the truth;
-text is for people and judges.
+text is for people and judges. A little longer than other files so that all tables' rows stand in one place.
 """
 
 from __future__ import annotations

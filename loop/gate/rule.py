@@ -18,7 +18,7 @@ class GateRule:
 
     The defaults are for 512 prompts with one answer each, right or wrong, of policies that are right in 40 to 90 % of
     cases, surer of some prompts than of others: a score 5 points lower is rejected in 88 to 94 % of cases, a score 1
-    point higher promoted in 83 to 99 %, an equal one in 72 to 99 %. Raises: Refused.
+    point higher promoted in 83 to 100 %, an equal one in 72 to 99 %. Raises: Refused.
     """
 
     tolerance: float = 0.02
